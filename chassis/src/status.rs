@@ -1,0 +1,218 @@
+//! What an error looks like on the wire: a code, a sentence, and google.rpc details that a program can read.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use tonic::{Code, Status};
+use tonic_types::{BadRequest, ErrorDetails, FieldViolation, StatusExt};
+
+/// The domain of every ErrorInfo this system sends.
+pub const DOMAIN: &str = "candeliver";
+
+/// One bad field and what is wrong with it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Violation {
+    /// Path of the field, such as `items[3].product_id`.
+    pub field: String,
+    /// What was wrong and what is wanted.
+    pub description: String,
+}
+
+/// An error on its way to the caller.
+#[derive(Clone, Debug)]
+pub struct Failure {
+    code: Code,
+    reason: &'static str,
+    message: String,
+    metadata: HashMap<String, String>,
+    retry_after: Option<Duration>,
+    violations: Vec<Violation>,
+    resource: Option<(&'static str, String)>,
+}
+
+// === impl Violation ===
+
+impl Violation {
+    /// Says that `field` is bad.
+    pub fn new(field: impl Into<String>, description: impl ToString) -> Self {
+        Self { field: field.into(), description: description.to_string() }
+    }
+}
+
+// === impl Failure ===
+
+impl Failure {
+    /// An error with its machine-readable reason, in UPPER_SNAKE_CASE, and a sentence for people.
+    pub fn new(code: Code, reason: &'static str, message: impl Into<String>) -> Self {
+        Self {
+            code,
+            reason,
+            message: message.into(),
+            metadata: HashMap::new(),
+            retry_after: None,
+            violations: Vec::new(),
+            resource: None,
+        }
+    }
+
+    /// INVALID_ARGUMENT INVALID_FIELD, which names every bad field.
+    #[must_use]
+    pub fn invalid_fields(violations: Vec<Violation>) -> Self {
+        let list: Vec<_> = violations.iter().map(|v| format!("{} {}", v.field, v.description)).collect();
+        Self::new(Code::InvalidArgument, "INVALID_FIELD", list.join("; ")).violations(violations)
+    }
+
+    /// DEADLINE_EXCEEDED: the caller's time is over and what became of the call is not known to it.
+    #[must_use]
+    pub fn deadline_exceeded() -> Self {
+        Self::new(
+            Code::DeadlineExceeded,
+            "DEADLINE_EXCEEDED",
+            "the deadline passed before the answer was ready; the outcome is not known",
+        )
+    }
+
+    /// RESOURCE_EXHAUSTED OVERLOADED: refused before anything was done.
+    #[must_use]
+    pub fn overloaded(message: impl Into<String>, retry_after: Duration) -> Self {
+        Self::new(Code::ResourceExhausted, "OVERLOADED", message).retry_after(retry_after)
+    }
+
+    /// Adds one entry to the ErrorInfo's metadata.
+    #[must_use]
+    pub fn metadata(mut self, key: &str, value: impl Into<String>) -> Self {
+        self.metadata.insert(key.to_owned(), value.into());
+        self
+    }
+
+    /// Says when trying again may help.
+    #[must_use]
+    pub fn retry_after(mut self, delay: Duration) -> Self {
+        self.retry_after = Some(delay);
+        self
+    }
+
+    /// Names bad fields.
+    #[must_use]
+    pub fn violations(mut self, violations: Vec<Violation>) -> Self {
+        self.violations = violations;
+        self
+    }
+
+    /// Names the object that the error is about.
+    #[must_use]
+    pub fn resource(mut self, kind: &'static str, name: impl Into<String>) -> Self {
+        self.resource = Some((kind, name.into()));
+        self
+    }
+
+    /// The error as tonic sends it.
+    #[must_use]
+    pub fn into_status(self) -> Status {
+        let mut details = ErrorDetails::new();
+        details.set_error_info(self.reason, DOMAIN, self.metadata);
+        if let Some(delay) = self.retry_after {
+            details.set_retry_info(Some(delay));
+        }
+        if !self.violations.is_empty() {
+            let fields = self.violations.into_iter().map(|v| FieldViolation::new(v.field, v.description));
+            details.set_bad_request(fields.collect::<Vec<_>>());
+        }
+        if let Some((kind, name)) = self.resource {
+            details.set_resource_info(kind, name, "", "");
+        }
+        Status::with_error_details(self.code, self.message, details)
+    }
+}
+
+impl From<Failure> for Status {
+    fn from(failure: Failure) -> Self {
+        failure.into_status()
+    }
+}
+
+/// Collects the bad fields of one request, so that all of them are named at once.
+#[derive(Debug, Default)]
+pub struct Violations(Vec<Violation>);
+
+// === impl Violations ===
+
+impl Violations {
+    /// Notes that `field` is bad.
+    pub fn add(&mut self, field: impl Into<String>, description: impl ToString) {
+        self.0.push(Violation::new(field, description));
+    }
+
+    /// The value, or `None` with the field noted as bad.
+    pub fn check<T, E: ToString>(&mut self, field: impl Into<String>, parsed: Result<T, E>) -> Option<T> {
+        parsed.map_err(|invalid| self.add(field, invalid)).ok()
+    }
+
+    /// Like `check`, for a field that may be absent: a bad value and an absent one are both `None`.
+    pub fn check_optional<T, E: ToString>(
+        &mut self,
+        field: impl Into<String>,
+        parsed: Option<Result<T, E>>,
+    ) -> Option<T> {
+        parsed.and_then(|parsed| self.check(field, parsed))
+    }
+
+    /// Whether no bad field was noted.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The bad fields.
+    #[must_use]
+    pub fn into_vec(self) -> Vec<Violation> {
+        self.0
+    }
+
+    /// `value`, unless a bad field was noted or the value could not be made.
+    ///
+    /// # Errors
+    /// All the bad fields.
+    pub fn finish<T>(self, value: Option<T>) -> Result<T, Vec<Violation>> {
+        match value {
+            Some(value) if self.0.is_empty() => Ok(value),
+            _ => Err(self.0),
+        }
+    }
+}
+
+/// The reason that the ErrorInfo of a status names, if it has one.
+#[must_use]
+pub fn reason(status: &Status) -> Option<String> {
+    status.get_details_error_info().map(|info| info.reason)
+}
+
+/// The bad fields that a status names.
+#[must_use]
+pub fn violations(status: &Status) -> Vec<Violation> {
+    let BadRequest { field_violations } = status.get_details_bad_request().unwrap_or_default();
+    field_violations.into_iter().map(|v| Violation { field: v.field, description: v.description }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_names_its_reason_and_every_bad_field() {
+        let bad = vec![Violation::new("name", "must not be empty"), Violation::new("quantity", "must be 1 or more")];
+        let status = Failure::invalid_fields(bad.clone()).into_status();
+        assert_eq!(status.code(), Code::InvalidArgument);
+        assert_eq!(reason(&status).as_deref(), Some("INVALID_FIELD"));
+        assert_eq!(violations(&status), bad);
+        assert_eq!(status.message(), "name must not be empty; quantity must be 1 or more");
+    }
+
+    #[test]
+    fn a_value_with_a_bad_neighbour_is_not_given_out() {
+        let mut bad = Violations::default();
+        let good = bad.check("a", Ok::<_, String>(1));
+        bad.check("b", Err::<(), _>("is wrong"));
+        assert_eq!(bad.finish(good), Err(vec![Violation::new("b", "is wrong")]));
+    }
+}

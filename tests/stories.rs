@@ -1,0 +1,1 @@
+//! The stories: promises kept across real processes and sockets.
