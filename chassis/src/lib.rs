@@ -1,1 +1,33 @@
-//! (in the making)
+//! What each service process needs, whatever it serves.
+//!
+//! | module | what it is for |
+//! |---|---|
+//! | [`settings`] | flags, each with a variable; secrets from files |
+//! | [`telemetry`] | logs, for people or as JSON |
+//! | [`shutdown`] | the one signal that ends serving |
+//! | [`health`] | health for each service, for the whole, and liveness |
+//! | [`reflection`] | what a server offers, v1 and v1alpha |
+//! | [`deadline`] | when an answer is of no more use |
+//! | [`status`] | errors with google.rpc details |
+//! | [`services`] | dispatch, and what stands around every call: load limit, deadline, panics, statuses |
+//! | [`connections`] | serving connections over any stream of bytes |
+//! | [`server`] | a serving process: acceptor, a runtime for each core, drain |
+//! | [`database`] | SQLite or PostgreSQL on a runtime of its own, one SQL for both |
+//! | [`page`] | page tokens |
+//! | [`clock`] | wall time |
+
+pub mod clock;
+pub mod connections;
+pub mod database;
+pub mod deadline;
+pub mod health;
+mod load;
+pub mod page;
+mod panics;
+pub mod reflection;
+pub mod server;
+pub mod services;
+pub mod settings;
+pub mod shutdown;
+pub mod status;
+pub mod telemetry;

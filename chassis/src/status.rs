@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use tonic::{Code, Status};
-use tonic_types::{BadRequest, ErrorDetails, FieldViolation, StatusExt};
+use tonic_types::{ErrorDetails, FieldViolation, StatusExt};
 
 /// The domain of every ErrorInfo this system sends.
 pub const DOMAIN: &str = "candeliver";
@@ -131,16 +131,31 @@ impl From<Failure> for Status {
     }
 }
 
-/// Collects the bad fields of one request, so that all of them are named at once.
+/// Collects the bad fields of one message, so that all of them are named at once.
 #[derive(Debug, Default)]
-pub struct Violations(Vec<Violation>);
+pub struct Violations {
+    /// Where the message lies in the request, such as `items[3].`.
+    prefix: String,
+    found: Vec<Violation>,
+}
 
 // === impl Violations ===
 
 impl Violations {
+    /// For a message that lies deeper in the request: `prefix` is put before each field.
+    pub fn under(prefix: impl Into<String>) -> Self {
+        Self { prefix: prefix.into(), found: Vec::new() }
+    }
+
     /// Notes that `field` is bad.
     pub fn add(&mut self, field: impl Into<String>, description: impl ToString) {
-        self.0.push(Violation::new(field, description));
+        let field = format!("{}{}", self.prefix, field.into());
+        self.found.push(Violation { field, description: description.to_string() });
+    }
+
+    /// Takes over what was found in a message inside this one.
+    pub fn extend(&mut self, inner: Self) {
+        self.found.extend(inner.found);
     }
 
     /// The value, or `None` with the field noted as bad.
@@ -160,13 +175,13 @@ impl Violations {
     /// Whether no bad field was noted.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.found.is_empty()
     }
 
     /// The bad fields.
     #[must_use]
     pub fn into_vec(self) -> Vec<Violation> {
-        self.0
+        self.found
     }
 
     /// `value`, unless a bad field was noted or the value could not be made.
@@ -175,8 +190,8 @@ impl Violations {
     /// All the bad fields.
     pub fn finish<T>(self, value: Option<T>) -> Result<T, Vec<Violation>> {
         match value {
-            Some(value) if self.0.is_empty() => Ok(value),
-            _ => Err(self.0),
+            Some(value) if self.found.is_empty() => Ok(value),
+            _ => Err(self.found),
         }
     }
 }
@@ -190,8 +205,8 @@ pub fn reason(status: &Status) -> Option<String> {
 /// The bad fields that a status names.
 #[must_use]
 pub fn violations(status: &Status) -> Vec<Violation> {
-    let BadRequest { field_violations } = status.get_details_bad_request().unwrap_or_default();
-    field_violations.into_iter().map(|v| Violation { field: v.field, description: v.description }).collect()
+    let named = status.get_details_bad_request().map(|bad| bad.field_violations).unwrap_or_default();
+    named.into_iter().map(|v| Violation { field: v.field, description: v.description }).collect()
 }
 
 #[cfg(test)]

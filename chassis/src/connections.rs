@@ -1,0 +1,146 @@
+//! Serving connections: whatever stream of bytes they come over, whichever runtime drives them.
+
+mod http2;
+mod preface;
+mod seldom;
+
+use std::io;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::{Stream, StreamExt};
+use hyper::server::conn::http2::Builder;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::task::JoinSet;
+
+use crate::services::{Dispatch, Services};
+use crate::settings::ServerSettings;
+use crate::shutdown::Shutdown;
+use preface::{Opening, Replayed};
+pub(crate) use seldom::Seldom;
+
+/// How long a client may take to send the 24 bytes that open HTTP/2; it needs no answer of ours for them. Without it a
+/// connection that says nothing stays for ever.
+pub const PREFACE_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// The pause after a failed accept. Out of file descriptors (EMFILE) the connection stays in the queue, so the next
+/// accept would fail at once too, and the loop would spin.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// What bounds the connections; a clone counts the same connections.
+#[derive(Clone, Debug)]
+pub struct ConnectionLimits {
+    connections: Arc<Semaphore>,
+    max_streams: u32,
+}
+
+// === impl ConnectionLimits ===
+
+impl ConnectionLimits {
+    /// The limits that the settings name, with no connections counted yet: make it once for a process.
+    #[must_use]
+    pub fn new(settings: &ServerSettings) -> Self {
+        let connections = settings.max_connections.min(Semaphore::MAX_PERMITS);
+        Self { connections: Arc::new(Semaphore::new(connections)), max_streams: settings.max_streams }
+    }
+}
+
+impl Default for ConnectionLimits {
+    fn default() -> Self {
+        Self::new(&ServerSettings::default())
+    }
+}
+
+/// Serves each connection that comes in until `shutdown` starts or no more come; then finishes those that are open and
+/// returns when the last is closed. Dropping the future closes all of them at once.
+pub async fn serve_connections<IO>(
+    incoming: impl Stream<Item = io::Result<IO>>,
+    services: Services,
+    limits: ConnectionLimits,
+    shutdown: Shutdown,
+) where
+    IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let http2 = http2::builder(limits.max_streams);
+    let dispatch = Dispatch::new(services);
+    let mut connections = JoinSet::new();
+    let mut over_the_cap = Seldom::default();
+    let mut accept_failed = Seldom::default();
+    {
+        let mut incoming = pin!(incoming);
+        let mut started = pin!(shutdown.started());
+        loop {
+            let next = tokio::select! {
+                () = &mut started => break,
+                Some(_) = connections.join_next() => continue,
+                next = incoming.next() => next,
+            };
+            match next {
+                None => break,
+                Some(Err(error)) => pause_after_accept_error(&error, &mut accept_failed).await,
+                Some(Ok(io)) => match Arc::clone(&limits.connections).try_acquire_owned() {
+                    Ok(permit) => {
+                        let connection = Connection { http2: http2.clone(), dispatch: dispatch.clone(), permit };
+                        connections.spawn(connection.serve(io, shutdown.clone()));
+                    }
+                    Err(_) => over_the_cap.warn("too many connections: closing new ones at once"),
+                },
+            }
+        }
+        // Leaving this block drops what connections come from, which closes the door.
+    }
+    while connections.join_next().await.is_some() {}
+}
+
+/// Tells of a failed accept, at most once a second, and waits if the next would fail the same way.
+pub(crate) async fn pause_after_accept_error(error: &io::Error, seldom: &mut Seldom) {
+    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted};
+    if !matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted) {
+        seldom.warn(&format!("cannot accept connections: {error}"));
+        tokio::time::sleep(ACCEPT_PAUSE).await;
+    }
+}
+
+/// What it takes to serve one connection.
+struct Connection {
+    http2: Builder<TokioExecutor>,
+    dispatch: Dispatch,
+    permit: OwnedSemaphorePermit,
+}
+
+// === impl Connection ===
+
+impl Connection {
+    async fn serve<IO>(self, mut io: IO, shutdown: Shutdown)
+    where
+        IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let _counted = self.permit;
+        let opening = tokio::select! {
+            opening = tokio::time::timeout(PREFACE_TIMEOUT, preface::read(&mut io)) => opening,
+            // Nothing has been asked on it yet, so nothing is lost.
+            () = shutdown.started() => return,
+        };
+        match opening {
+            Ok(Ok(Opening::Http2)) => {}
+            Ok(Ok(Opening::SomethingElse)) => return preface::explain(io).await,
+            Ok(Err(_)) | Err(_) => return,
+        }
+        let mut connection =
+            pin!(self.http2.serve_connection(TokioIo::new(Replayed::new(io)), self.dispatch));
+        let result = tokio::select! {
+            result = connection.as_mut() => result,
+            () = shutdown.started() => {
+                // GOAWAY: the client opens its next calls elsewhere, and those that run here go on.
+                connection.as_mut().graceful_shutdown();
+                connection.await
+            }
+        };
+        if let Err(error) = result {
+            tracing::debug!(%error, "a connection ended with an error");
+        }
+    }
+}

@@ -1,0 +1,234 @@
+//! One database, SQLite or PostgreSQL, on a runtime of its own.
+//!
+//! A pool's sockets stay on the reactor that made them, and a cancelled BEGIN leaves a session inside a transaction that
+//! the next borrower works in. So every unit of work is a task on the store's runtime, which outlives serving: its
+//! caller may give up, the unit finishes what it began.
+
+mod error;
+mod migrate;
+mod session;
+mod settings;
+
+use std::future::Future;
+use std::str::FromStr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
+use tokio::runtime::{Builder, Handle, Runtime};
+use tokio::sync::Semaphore;
+
+pub use error::StoreError;
+pub use session::{Connection, PgConnection, Session, SqliteConnection, Transaction};
+pub use settings::DatabaseSettings;
+
+/// How long a unit of work waits for a connection: below the deadline that most callers set.
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(2);
+/// How long SQLite waits for another process's write.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long PostgreSQL works on one statement before it gives up: an import's largest takes well under a second.
+const STATEMENT_TIMEOUT: &str = "10s";
+/// How long PostgreSQL keeps a transaction that nobody works in: only a lost client leaves one.
+const IDLE_TRANSACTION_TIMEOUT: &str = "10s";
+/// Connections end at this age, so that none stays on a primary that was demoted.
+const CONNECTION_LIFETIME: Duration = Duration::from_secs(30 * 60);
+/// Readers of one SQLite file; each is a thread.
+const SQLITE_READERS: u32 = 4;
+/// Page cache of the SQLite writer, in KiB (a negative number of pages means that): an import's hot index pages fit.
+const SQLITE_WRITER_CACHE: &str = "-65536";
+/// Units of work under way and waiting. What waits longer than ACQUIRE_TIMEOUT fails anyway.
+const MAX_UNITS: usize = 1_024;
+/// Threads of the store's runtime: it waits for sockets; SQLite brings threads of its own.
+const STORE_THREADS: usize = 2;
+
+/// A database's pools and the runtime they live on. Clones share them.
+#[derive(Clone, Debug)]
+pub struct Database {
+    pools: Pools,
+    runtime: Handle,
+    units: Arc<Semaphore>,
+}
+
+#[derive(Clone, Debug)]
+enum Pools {
+    /// SQLite has one writer at a time: a pool of one makes the others wait here, not in "database is locked".
+    Sqlite { writer: SqlitePool, readers: SqlitePool },
+    Postgres(PgPool),
+}
+
+/// Starts the runtime that a service's database, and all that follows it, lives on.
+///
+/// # Errors
+/// The operating system gives no threads.
+pub fn start_runtime() -> std::io::Result<Runtime> {
+    Builder::new_multi_thread().worker_threads(STORE_THREADS).thread_name("store").enable_all().build()
+}
+
+// === impl Database ===
+
+impl Database {
+    /// Connects to `url` (`sqlite://path` or `postgres://…`); to be called on the store's runtime.
+    ///
+    /// # Errors
+    /// The URL is none of the two, or the database does not answer.
+    pub async fn connect(url: &str, max_connections: u32) -> Result<Self, StoreError> {
+        let pools = match url.split_once(':').map(|(scheme, _)| scheme) {
+            Some("sqlite") => connect_sqlite(url).await?,
+            Some("postgres" | "postgresql") => connect_postgres(url, max_connections).await?,
+            _ => return Err(StoreError::Setting("must begin with sqlite:// or postgres://".to_owned())),
+        };
+        Ok(Self { pools, runtime: Handle::current(), units: Arc::new(Semaphore::new(MAX_UNITS)) })
+    }
+
+    /// Runs one unit of work to its end on the store's runtime, whatever becomes of the caller.
+    ///
+    /// # Errors
+    /// Too many units are under way, or what the unit itself answers.
+    pub async fn run<T, E, F>(&self, unit: F) -> Result<T, E>
+    where
+        F: Future<Output = Result<T, E>> + Send + 'static,
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+    {
+        let permit = Arc::clone(&self.units).try_acquire_owned().map_err(|_| StoreError::Overloaded)?;
+        let task = self.runtime.spawn(async move {
+            let outcome = unit.await;
+            drop(permit);
+            outcome
+        });
+        task.await.unwrap_or_else(|panicked| Err(StoreError::Corrupt(panicked.to_string()).into()))
+    }
+
+    /// The runtime that units of work run on.
+    #[must_use]
+    pub fn runtime(&self) -> &Handle {
+        &self.runtime
+    }
+
+    /// A connection for single statements that change nothing.
+    ///
+    /// # Errors
+    /// The database is silent.
+    pub async fn read(&self) -> Result<Session, StoreError> {
+        Ok(match &self.pools {
+            Pools::Sqlite { readers, .. } => Session::Sqlite(readers.acquire().await?),
+            Pools::Postgres(pool) => Session::Postgres(pool.acquire().await?),
+        })
+    }
+
+    /// A transaction that sees one state of the database and changes nothing.
+    ///
+    /// # Errors
+    /// The database is silent.
+    pub async fn snapshot(&self) -> Result<Transaction, StoreError> {
+        Ok(match &self.pools {
+            Pools::Sqlite { readers, .. } => Transaction::Sqlite(readers.begin().await?),
+            Pools::Postgres(pool) => {
+                Transaction::Postgres(pool.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?)
+            }
+        })
+    }
+
+    /// A transaction that writes: the only one on SQLite, READ COMMITTED on PostgreSQL.
+    ///
+    /// # Errors
+    /// The database is silent.
+    pub async fn write(&self) -> Result<Transaction, StoreError> {
+        Ok(match &self.pools {
+            Pools::Sqlite { writer, .. } => Transaction::Sqlite(writer.begin_with("BEGIN IMMEDIATE").await?),
+            Pools::Postgres(pool) => {
+                Transaction::Postgres(pool.begin_with("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE").await?)
+            }
+        })
+    }
+
+    /// PostgreSQL's pool, for what only it can do.
+    #[must_use]
+    pub fn postgres(&self) -> Option<&PgPool> {
+        match &self.pools {
+            Pools::Postgres(pool) => Some(pool),
+            Pools::Sqlite { .. } => None,
+        }
+    }
+
+    /// Ends all connections once their units of work are done.
+    pub async fn close(&self) {
+        match &self.pools {
+            Pools::Sqlite { writer, readers } => {
+                readers.close().await;
+                writer.close().await;
+            }
+            Pools::Postgres(pool) => pool.close().await,
+        }
+    }
+}
+
+async fn connect_sqlite(url: &str) -> Result<Pools, StoreError> {
+    if url.contains(":memory:") || url.contains("mode=memory") {
+        return Err(StoreError::Setting("must name a file: an in-memory database ends with its connection".to_owned()));
+    }
+    let options = SqliteConnectOptions::from_str(url)?
+        .create_if_missing(true)
+        .foreign_keys(true)
+        .journal_mode(SqliteJournalMode::Wal)
+        // An acknowledged row survives a power cut.
+        .synchronous(SqliteSynchronous::Full)
+        .busy_timeout(BUSY_TIMEOUT);
+    let writer = SqlitePoolOptions::new()
+        .max_connections(1)
+        .acquire_timeout(ACQUIRE_TIMEOUT)
+        .test_before_acquire(false)
+        .connect_with(options.clone().pragma("cache_size", SQLITE_WRITER_CACHE))
+        .await?;
+    let readers = SqlitePoolOptions::new()
+        .max_connections(SQLITE_READERS)
+        .acquire_timeout(ACQUIRE_TIMEOUT)
+        .test_before_acquire(false)
+        .connect_lazy_with(options.read_only(true));
+    Ok(Pools::Sqlite { writer, readers })
+}
+
+async fn connect_postgres(url: &str, max_connections: u32) -> Result<Pools, StoreError> {
+    let options = PgConnectOptions::from_str(url)?.options([
+        ("statement_timeout", STATEMENT_TIMEOUT),
+        ("idle_in_transaction_session_timeout", IDLE_TRANSACTION_TIMEOUT),
+    ]);
+    let pool = PgPoolOptions::new()
+        .max_connections(max_connections)
+        .acquire_timeout(ACQUIRE_TIMEOUT)
+        .max_lifetime(CONNECTION_LIFETIME)
+        .connect_with(options)
+        .await?;
+    Ok(Pools::Postgres(pool))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_url_of_another_database_is_refused_by_name() {
+        let refused = Database::connect("mysql://localhost/x", 1).await.unwrap_err();
+        assert_eq!(refused.to_string(), "must begin with sqlite:// or postgres://");
+    }
+
+    #[tokio::test]
+    async fn a_unit_of_work_finishes_when_its_caller_gives_up() {
+        let folder = std::env::temp_dir().join(format!("candeliver-{}", uuid::Uuid::new_v4()));
+        std::fs::create_dir(&folder).unwrap();
+        let database = Database::connect(&format!("sqlite://{}/x.db", folder.display()), 1).await.unwrap();
+        let (go, wait) = tokio::sync::oneshot::channel::<()>();
+        let (done, seen) = tokio::sync::oneshot::channel::<()>();
+        let caller = database.run(async move {
+            wait.await.map_err(|_| StoreError::Overloaded)?;
+            done.send(()).map_err(|()| StoreError::Overloaded)
+        });
+        let mut caller = Box::pin(caller);
+        assert!(futures_util::poll!(&mut caller).is_pending());
+        drop(caller);
+        go.send(()).unwrap();
+        seen.await.unwrap();
+        std::fs::remove_dir_all(folder).unwrap();
+    }
+}

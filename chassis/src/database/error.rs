@@ -1,0 +1,62 @@
+//! What can go wrong with a database, apart from what the caller asked for.
+
+use std::time::Duration;
+
+use tonic::Code;
+
+use crate::status::Failure;
+
+/// When to try a silent database again: long enough for a failover to get on, short enough for a person.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
+
+/// The database gave no answer, or one that cannot be.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// A setting that can't be used.
+    #[error("{0}")]
+    Setting(String),
+    /// Refused before anything was done.
+    #[error("too many units of work are waiting for the database")]
+    Overloaded,
+    /// No answer: a write's outcome is not known.
+    #[error("the database did not answer: {0}")]
+    Silent(sqlx::Error),
+    /// What is stored is not what this program stores.
+    #[error("the database holds what this program can't read: {0}")]
+    Corrupt(String),
+    /// The tables are not those that this program needs.
+    #[error("{0}")]
+    Schema(String),
+}
+
+// === impl StoreError ===
+
+impl From<sqlx::Error> for StoreError {
+    fn from(error: sqlx::Error) -> Self {
+        match error {
+            sqlx::Error::ColumnDecode { .. } | sqlx::Error::ColumnNotFound(_) | sqlx::Error::Decode(_) => {
+                Self::Corrupt(error.to_string())
+            }
+            sqlx::Error::Configuration(_) => Self::Setting(error.to_string()),
+            other => Self::Silent(other),
+        }
+    }
+}
+
+impl From<StoreError> for Failure {
+    /// Ends the driver's text here: it is logged once and never reaches a client.
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Overloaded => Self::overloaded("too many calls wait for the database", RETRY_AFTER),
+            StoreError::Silent(_) => {
+                tracing::warn!(%error, "the database is silent");
+                Self::new(Code::Unavailable, "STORE_UNAVAILABLE", "the database did not answer; the outcome is not known")
+                    .retry_after(RETRY_AFTER)
+            }
+            StoreError::Corrupt(_) | StoreError::Schema(_) | StoreError::Setting(_) => {
+                tracing::error!(%error, "the database can't be used");
+                Self::new(Code::Internal, "STORE_CORRUPT", "the database holds what this program can't read")
+            }
+        }
+    }
+}

@@ -1,0 +1,30 @@
+//! Server reflection, v1 and v1alpha: what this server offers, for clients that have no .proto files.
+
+use tonic_reflection::pb::{v1, v1alpha};
+use tonic_reflection::server::v1::{ServerReflection, ServerReflectionServer};
+use tonic_reflection::server::v1alpha::{
+    ServerReflection as ServerReflectionAlpha, ServerReflectionServer as ServerReflectionAlphaServer,
+};
+use tonic_reflection::server::{Builder, Error};
+
+/// The two services, each listing every service of `file_descriptor_sets`, health, and both of themselves. (Python's
+/// client speaks only v1alpha, others begin with v1.)
+///
+/// # Errors
+/// One of the sets is not an encoded FileDescriptorSet.
+pub fn services(
+    file_descriptor_sets: &[&'static [u8]],
+) -> Result<
+    (ServerReflectionServer<impl ServerReflection>, ServerReflectionAlphaServer<impl ServerReflectionAlpha>),
+    Error,
+> {
+    let builder = || {
+        // tonic's builder would list its own version only.
+        let always =
+            [tonic_health::pb::FILE_DESCRIPTOR_SET, v1::FILE_DESCRIPTOR_SET, v1alpha::FILE_DESCRIPTOR_SET];
+        let sets = file_descriptor_sets.iter().copied().chain(always);
+        sets.fold(Builder::configure(), Builder::register_encoded_file_descriptor_set)
+            .include_reflection_service(false)
+    };
+    Ok((builder().build_v1()?, builder().build_v1alpha()?))
+}

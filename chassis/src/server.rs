@@ -1,0 +1,78 @@
+//! A serving process: one acceptor, one runtime for each core, and the drain that ends them.
+
+mod acceptor;
+mod runtime;
+
+use std::io;
+use std::net::TcpListener;
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
+
+use crate::connections::ConnectionLimits;
+use crate::health::Health;
+use crate::services::{CallLimits, Services};
+use crate::settings::ServerSettings;
+use crate::shutdown::Shutdown;
+use acceptor::Acceptor;
+use runtime::{Runtime, Shared};
+
+/// How long runtimes may take to drop what is left at the drain's deadline. One that takes longer has a handler that
+/// never yields; it ends with the process.
+const CUT_GRACE: Duration = Duration::from_secs(1);
+
+/// Serves on the calling thread and one more for each core until `shutdown` starts, then drains: health says
+/// NOT_SERVING, no more connections are taken, running calls finish, streams (which watch `shutdown`) end; what is left
+/// when the settings' drain time is over is cut. Returns then, whatever clients do.
+///
+/// `make_services` is called once on each runtime, inside it: clients made there stay on that runtime. Must not be
+/// called from async code.
+///
+/// # Errors
+/// The listener does not work, a thread can't be started, or `make_services` panicked.
+pub fn run<F>(
+    listener: TcpListener,
+    settings: &ServerSettings,
+    make_services: F,
+    health: Health,
+    shutdown: Shutdown,
+) -> io::Result<()>
+where
+    F: Fn() -> Services + Clone + Send + 'static,
+{
+    let calls = CallLimits::new(settings);
+    let (cut, cutting) = Shutdown::new();
+    let (reports, reported) = mpsc::channel();
+    let shared = Shared {
+        calls: calls.clone(),
+        connections: ConnectionLimits::new(settings),
+        shutdown: shutdown.clone(),
+        cutting,
+        reports,
+    };
+    let threads = settings.thread_count();
+    let acceptor = Acceptor::new(listener)?;
+    let runtimes = (0..threads)
+        .map(|index| Runtime::start(index, shared.clone(), make_services.clone()))
+        .collect::<io::Result<Vec<_>>>()?;
+    runtime::wait_until_all_serve(&reported, threads)?;
+
+    tracing::info!(address = %acceptor.address(), threads, "serving");
+    acceptor.accept_until(&shutdown, &runtimes)?;
+
+    let started = Instant::now();
+    tracing::info!(seconds = settings.drain_seconds, calls = calls.in_flight(), "draining");
+    health.drain();
+    drop((acceptor, runtimes));
+    let mut calls_cut = 0;
+    let mut running = runtime::wait_until_all_end(&reported, threads, started + settings.drain());
+    if running > 0 {
+        calls_cut = calls.in_flight();
+        cut.start();
+        running = runtime::wait_until_all_end(&reported, running, Instant::now() + CUT_GRACE);
+    }
+    if running > 0 {
+        tracing::error!(threads = running, "handlers hold their threads and don't yield: ending without them");
+    }
+    tracing::info!(calls_cut, milliseconds = started.elapsed().as_millis(), "drained");
+    Ok(())
+}

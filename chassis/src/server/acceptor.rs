@@ -1,0 +1,68 @@
+//! Accepting connections and spreading them: each goes to the runtime that has the fewest.
+
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+
+use tokio::net::TcpListener as AsyncListener;
+
+use super::runtime::Runtime;
+use crate::connections::{Seldom, pause_after_accept_error};
+use crate::shutdown::Shutdown;
+
+/// A bound port and the small runtime that waits for connections on it.
+pub(super) struct Acceptor {
+    listener: AsyncListener,
+    address: SocketAddr,
+    // Last, so that the listener is dropped inside a living runtime.
+    runtime: tokio::runtime::Runtime,
+}
+
+// === impl Acceptor ===
+
+impl Acceptor {
+    pub(super) fn new(listener: TcpListener) -> io::Result<Self> {
+        let address = listener.local_addr()?;
+        listener.set_nonblocking(true)?;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let listener = {
+            let _inside = runtime.enter();
+            AsyncListener::from_std(listener)?
+        };
+        Ok(Self { listener, address, runtime })
+    }
+
+    pub(super) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Accepts until `shutdown` starts.
+    pub(super) fn accept_until(&self, shutdown: &Shutdown, runtimes: &[Runtime]) -> io::Result<()> {
+        self.runtime.block_on(async {
+            tokio::select! {
+                () = shutdown.started() => Ok(()),
+                result = self.accept(runtimes) => result,
+            }
+        })
+    }
+
+    /// Accepts until a runtime is found dead.
+    async fn accept(&self, runtimes: &[Runtime]) -> io::Result<()> {
+        let mut accept_failed = Seldom::default();
+        let mut queue_full = Seldom::default();
+        loop {
+            let connection = match self.listener.accept().await {
+                // Small answers must not wait for the acknowledgement of the last one.
+                Ok((stream, _)) => stream.set_nodelay(true).and_then(|()| stream.into_std()),
+                Err(error) => {
+                    pause_after_accept_error(&error, &mut accept_failed).await;
+                    continue;
+                }
+            };
+            // An error here is the one connection's: it was reset before it was looked at.
+            let Ok(connection) = connection else { continue };
+            if let Some(runtime) = runtimes.iter().min_by_key(|runtime| runtime.open_connections()) {
+                runtime.hand_over(connection, &mut queue_full)?;
+            }
+        }
+    }
+}

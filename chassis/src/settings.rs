@@ -1,0 +1,154 @@
+//! Settings that every service has: flags, each with a variable, each default with its reason.
+
+mod parse;
+mod secret;
+
+use std::num::NonZeroUsize;
+use std::time::Duration;
+
+use clap::builder::RangedU64ValueParser;
+use clap::{Args, ValueEnum};
+use tracing_subscriber::EnvFilter;
+
+pub use parse::parse;
+pub use secret::{SecretError, secret_from};
+
+const DEFAULT_DRAIN_SECONDS: u64 = 20;
+const DEFAULT_MAX_CONNECTIONS: usize = 10_000;
+const DEFAULT_MAX_STREAMS: u32 = 1_000;
+const DEFAULT_MAX_CALLS_IN_FLIGHT: usize = 2_048;
+/// How long a call may take that brings no deadline of its own.
+pub(crate) const DEFAULT_CALL_TIMEOUT_SECONDS: u64 = 30;
+
+// Upper bounds keep slips of the pen (milliseconds for seconds) from becoming settings.
+const MAX_DRAIN_SECONDS: u64 = 3_600;
+const MAX_CALL_TIMEOUT_SECONDS: u64 = 3_600;
+const MAX_CONNECTIONS: u64 = 1_000_000;
+const MAX_STREAMS: u64 = 100_000;
+const MAX_CALLS_IN_FLIGHT: u64 = 1_000_000;
+const MAX_THREADS: u64 = 1_024;
+
+/// How a process serves.
+#[derive(Args, Clone, Debug)]
+pub struct ServerSettings {
+    /// How long running calls may go on after SIGTERM, in seconds; what is left then is cut. 20 lies under the 30 that
+    /// Kubernetes waits before it kills.
+    #[arg(long, env = "CANDELIVER_DRAIN_SECONDS", value_name = "SECONDS", default_value_t = DEFAULT_DRAIN_SECONDS,
+          value_parser = RangedU64ValueParser::<u64>::new().range(0..=MAX_DRAIN_SECONDS))]
+    pub drain_seconds: u64,
+
+    /// Most client connections at once; more are closed as they come. A client keeps few connections, so thousands mean
+    /// a leak somewhere, and each costs memory and a file descriptor (see ulimit -n).
+    #[arg(long, env = "CANDELIVER_MAX_CONNECTIONS", value_name = "N", default_value_t = DEFAULT_MAX_CONNECTIONS,
+          value_parser = RangedU64ValueParser::<usize>::new().range(1..=MAX_CONNECTIONS))]
+    pub max_connections: usize,
+
+    /// Most calls at once on one connection; a client holds further ones back. 1,000 is more than a busy client needs,
+    /// and one client alone still can't fill the process.
+    #[arg(long, env = "CANDELIVER_MAX_STREAMS", value_name = "N", default_value_t = DEFAULT_MAX_STREAMS,
+          value_parser = RangedU64ValueParser::<u32>::new().range(1..=MAX_STREAMS))]
+    pub max_streams: u32,
+
+    /// Most calls at once in the process; more are refused at once with RESOURCE_EXHAUSTED. Calls take milliseconds, so
+    /// 2,048 waiting ones mean that something below is slow, and queueing more would only make all of them late. Health
+    /// checks don't count.
+    #[arg(long, env = "CANDELIVER_MAX_CALLS_IN_FLIGHT", value_name = "N",
+          default_value_t = DEFAULT_MAX_CALLS_IN_FLIGHT,
+          value_parser = RangedU64ValueParser::<usize>::new().range(1..=MAX_CALLS_IN_FLIGHT))]
+    pub max_calls_in_flight: usize,
+
+    /// How long a call may take that brings no deadline of its own, in seconds. 30 is longer than any person waits;
+    /// callers who know better say so with grpc-timeout.
+    #[arg(long, env = "CANDELIVER_CALL_TIMEOUT_SECONDS", value_name = "SECONDS",
+          default_value_t = DEFAULT_CALL_TIMEOUT_SECONDS,
+          value_parser = RangedU64ValueParser::<u64>::new().range(1..=MAX_CALL_TIMEOUT_SECONDS))]
+    pub call_timeout_seconds: u64,
+
+    /// Threads that serve. One for each core that the process may use, unless set: each has its own share of the
+    /// connections, so they need not wait for one another.
+    #[arg(long, env = "CANDELIVER_THREADS", value_name = "N",
+          value_parser = RangedU64ValueParser::<usize>::new().range(1..=MAX_THREADS))]
+    pub threads: Option<usize>,
+
+    /// End, as after SIGTERM, when standard input ends: a parent that holds the other end then can't leave this process
+    /// behind.
+    #[arg(long, env = "CANDELIVER_EXIT_WITH_STDIN", hide = true)]
+    pub exit_with_stdin: bool,
+}
+
+/// What a process says about itself, and how.
+#[derive(Args, Clone, Debug)]
+pub struct LogSettings {
+    /// How log lines look: for people, as JSON, or auto: for people on a terminal, else JSON.
+    #[arg(long, env = "CANDELIVER_LOG_FORMAT", value_name = "FORMAT", default_value = "auto", global = true)]
+    pub log_format: LogFormat,
+
+    /// What is logged: error, warn, info, debug or trace, or a list such as info,chassis=debug. Info is a few lines for
+    /// each start and end, and none for each call.
+    #[arg(long, env = "CANDELIVER_LOG", value_name = "FILTER", default_value = "info", value_parser = log_filter,
+          global = true)]
+    pub log: String,
+}
+
+/// How log lines look.
+#[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people.
+    Human,
+    /// One JSON object a line.
+    Json,
+    /// For people on a terminal, else JSON.
+    Auto,
+}
+
+// === impl ServerSettings ===
+
+impl ServerSettings {
+    /// How long running calls may go on once the drain has started.
+    #[must_use]
+    pub fn drain(&self) -> Duration {
+        Duration::from_secs(self.drain_seconds)
+    }
+
+    /// How long a call may take that brings no deadline of its own.
+    #[must_use]
+    pub fn call_timeout(&self) -> Duration {
+        Duration::from_secs(self.call_timeout_seconds)
+    }
+
+    /// How many threads serve.
+    #[must_use]
+    pub fn thread_count(&self) -> usize {
+        let cores = || std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+        self.threads.unwrap_or_else(cores).max(1)
+    }
+}
+
+impl Default for ServerSettings {
+    fn default() -> Self {
+        Self {
+            drain_seconds: DEFAULT_DRAIN_SECONDS,
+            max_connections: DEFAULT_MAX_CONNECTIONS,
+            max_streams: DEFAULT_MAX_STREAMS,
+            max_calls_in_flight: DEFAULT_MAX_CALLS_IN_FLIGHT,
+            call_timeout_seconds: DEFAULT_CALL_TIMEOUT_SECONDS,
+            threads: None,
+            exit_with_stdin: false,
+        }
+    }
+}
+
+// === impl LogSettings ===
+
+impl Default for LogSettings {
+    fn default() -> Self {
+        Self { log_format: LogFormat::Auto, log: "info".to_owned() }
+    }
+}
+
+fn log_filter(text: &str) -> Result<String, String> {
+    match EnvFilter::builder().parse(text) {
+        Ok(_) => Ok(text.to_owned()),
+        Err(error) => Err(format!("{error}; wanted a level, or a list such as info,chassis=debug")),
+    }
+}

@@ -1,0 +1,75 @@
+//! Reading the settings at start: a bad one ends the process and names the variable that it may have come from.
+
+use clap::error::{ContextKind, ContextValue};
+use clap::{Command, Parser};
+
+/// The settings from flags and variables. A bad one is told on standard error and ends the process; so do --help and
+/// --version.
+#[must_use]
+pub fn parse<P: Parser>() -> P {
+    P::try_parse().unwrap_or_else(|error| {
+        if let Some(variable) = variable_of(&error, &P::command()) {
+            // clap names the flag alone, which is no help to who set a variable in a manifest.
+            let _ = error.print();
+            eprintln!("\nThe variable of this setting is {variable}.");
+            std::process::exit(error.exit_code());
+        }
+        error.exit()
+    })
+}
+
+/// The variable of the setting that `error` is about.
+fn variable_of(error: &clap::Error, command: &Command) -> Option<String> {
+    let Some(ContextValue::String(wanted)) = error.get(ContextKind::InvalidArg) else { return None };
+    let own = command.get_arguments().find(|argument| argument.to_string() == *wanted);
+    match own.and_then(|argument| argument.get_env()) {
+        Some(variable) => Some(variable.to_string_lossy().into_owned()),
+        None => command.get_subcommands().find_map(|command| variable_of(error, command)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::settings::{LogSettings, ServerSettings};
+    use clap::CommandFactory;
+
+    #[derive(Parser, Debug)]
+    struct Flags {
+        #[command(flatten)]
+        server: ServerSettings,
+        #[command(flatten)]
+        log: LogSettings,
+    }
+
+    fn variable_named_for(arguments: &[&str]) -> Option<String> {
+        let error = Flags::try_parse_from([&["service"], arguments].concat()).unwrap_err();
+        variable_of(&error, &Flags::command())
+    }
+
+    #[test]
+    fn a_bad_setting_names_its_variable() {
+        assert_eq!(variable_named_for(&["--threads", "0"]).as_deref(), Some("CANDELIVER_THREADS"));
+        assert_eq!(variable_named_for(&["--drain-seconds", "soon"]).as_deref(), Some("CANDELIVER_DRAIN_SECONDS"));
+        assert_eq!(variable_named_for(&["--log-format", "xml"]).as_deref(), Some("CANDELIVER_LOG_FORMAT"));
+        assert_eq!(variable_named_for(&["--log", "loud=very"]).as_deref(), Some("CANDELIVER_LOG"));
+    }
+
+    #[test]
+    fn every_setting_has_a_variable_named_like_its_flag_and_a_help_text() {
+        Flags::command().debug_assert();
+        for argument in Flags::command().get_arguments() {
+            let flag = argument.get_long().unwrap();
+            let wanted = format!("CANDELIVER_{}", flag.replace('-', "_").to_uppercase());
+            assert_eq!(argument.get_env().map(|name| name.to_string_lossy().into_owned()), Some(wanted));
+            assert!(argument.get_help().is_some(), "{flag} explains itself");
+        }
+    }
+
+    #[test]
+    fn the_defaults_of_the_flags_are_those_of_the_code() {
+        let flags = Flags::try_parse_from(["service"]).unwrap();
+        assert_eq!(format!("{:?}", flags.server), format!("{:?}", ServerSettings::default()));
+        assert_eq!(format!("{:?}", flags.log), format!("{:?}", LogSettings::default()));
+    }
+}

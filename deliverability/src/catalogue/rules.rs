@@ -1,0 +1,122 @@
+//! Rules by what they select: a pair of selectors leads to its rules without looking at any other.
+
+use smallvec::SmallVec;
+
+use super::places::Slot;
+use super::tag_sets::TagId;
+use crate::cow::CowMap;
+use crate::{Effect, Limits, ProductId, Rule, RuleId, RuleRef, Validity};
+
+/// All rules that are not deleted.
+#[derive(Clone, Default)]
+pub(super) struct Rules {
+    lists: CowMap<RuleKey, RuleList>,
+    /// Where each rule is.
+    keys: CowMap<RuleId, RuleKey>,
+    /// How many rules name each product: none name most, and for those nothing more is looked up.
+    naming: CowMap<ProductId, u32>,
+}
+
+/// Most pairs of selectors have one rule.
+type RuleList = SmallVec<[StoredRule; 1]>;
+
+/// Both selectors of a rule.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct RuleKey {
+    pub(super) product: ProductKey,
+    pub(super) place: PlaceKey,
+}
+
+/// Which products, from the least to the most specific.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum ProductKey {
+    Any,
+    Class(TagId),
+    Product(ProductId),
+}
+
+/// Which places.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum PlaceKey {
+    Any,
+    Zone(TagId),
+    Location(Slot),
+}
+
+/// What decisions need of a rule, without its note.
+#[derive(Clone, Copy)]
+pub(super) struct StoredRule {
+    pub(super) id: RuleId,
+    pub(super) version: u32,
+    pub(super) effect: Effect,
+    pub(super) limits: Limits,
+    pub(super) validity: Validity,
+}
+
+impl Rules {
+    pub(super) fn len(&self) -> usize {
+        self.keys.len()
+    }
+
+    pub(super) fn with_key(&self, key: RuleKey) -> &[StoredRule] {
+        self.lists.get(&key).map_or(&[], |list| list.as_slice())
+    }
+
+    pub(super) fn key(&self, id: RuleId) -> Option<&RuleKey> {
+        self.keys.get(&id)
+    }
+
+    /// Whether some rule names this very product.
+    pub(super) fn name(&self, product: ProductId) -> bool {
+        self.naming.len() > 0 && self.naming.get(&product).is_some()
+    }
+
+    /// The rule must not be there.
+    pub(super) fn insert(&mut self, key: RuleKey, rule: StoredRule) {
+        self.keys.insert(rule.id, key);
+        self.lists.update(key, |list| list.push(rule));
+        if let ProductKey::Product(product) = key.product {
+            self.naming.update(product, |rules| *rules += 1);
+        }
+    }
+
+    /// Gives where it was.
+    pub(super) fn remove(&mut self, id: RuleId) -> Option<RuleKey> {
+        let key = self.keys.remove(&id)?;
+        let empty = self.lists.update(key, |list| {
+            list.retain(|rule| rule.id != id);
+            list.is_empty()
+        });
+        if empty {
+            self.lists.remove(&key);
+        }
+        if let ProductKey::Product(product) = key.product {
+            let none = self.naming.update(product, |rules| {
+                *rules -= 1;
+                *rules == 0
+            });
+            if none {
+                self.naming.remove(&product);
+            }
+        }
+        Some(key)
+    }
+}
+
+impl StoredRule {
+    pub(super) fn reference(&self) -> RuleRef {
+        RuleRef { id: self.id, version: self.version }
+    }
+}
+
+impl From<&Rule> for StoredRule {
+    fn from(rule: &Rule) -> Self {
+        Self {
+            id: rule.id,
+            version: rule.version,
+            effect: rule.effect,
+            limits: rule.limits,
+            validity: rule.validity,
+        }
+    }
+}

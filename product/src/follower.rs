@@ -1,0 +1,163 @@
+//! Keeps the index where the database is: reads the feed at start, after each commit of this process, at each word of
+//! another's, and every now and then in case a word was lost.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use chassis::clock;
+use chassis::database::StoreError;
+use chassis::health::Health;
+use deliverability::Catalogue;
+
+use crate::index::Index;
+use crate::revision::{Head, Revision};
+use crate::server::SERVICE_NAMES;
+use crate::store::{Cursor, Page, Store};
+
+/// How often to look when nothing is heard: half of what other processes may see a write later.
+const POLL_EVERY: Duration = Duration::from_millis(500);
+/// Rows of the feed in one read: an import's largest chunk, a few megabytes.
+const PAGE_ROWS: u32 = 10_000;
+
+/// What the index is made from.
+struct Follower {
+    store: Store,
+    index: Arc<Index>,
+    health: Health,
+    /// The catalogue as far as it has been read; published only when it is whole.
+    building: Catalogue,
+    read_upto: Cursor,
+    /// What was last published.
+    published: Option<Head>,
+    standing: Standing,
+}
+
+/// How the follower stands to the database; said once when it changes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Standing {
+    Loading,
+    Following,
+    Silent,
+    Restored,
+}
+
+/// Follows the store for as long as its runtime lives.
+pub async fn follow(store: Store, index: Arc<Index>, health: Health) {
+    let mut follower = Follower {
+        store: store.clone(),
+        index,
+        health,
+        building: Catalogue::default(),
+        read_upto: Cursor::after(Revision::ZERO),
+        published: None,
+        standing: Standing::Loading,
+    };
+    let mut listener = None;
+    loop {
+        let standing = match follower.catch_up().await {
+            Ok(standing) => standing,
+            Err(error) => follower.silent(&error),
+        };
+        follower.stand(standing);
+        tokio::select! {
+            () = store.next_commit() => {}
+            () = store.next_word(&mut listener) => {}
+            () = tokio::time::sleep(POLL_EVERY) => {}
+        }
+    }
+}
+
+// === impl Follower ===
+
+impl Follower {
+    /// Reads to the head and publishes what was read.
+    async fn catch_up(&mut self) -> Result<Standing, StoreError> {
+        loop {
+            let asked_at = clock::unix_micros();
+            let page = self.store.feed(self.read_upto, PAGE_ROWS).await?;
+            if let Some(published) = self.published {
+                if page.head.epoch != published.epoch {
+                    self.start_again(page.head);
+                    continue;
+                }
+                if page.head.revision < published.revision {
+                    return Ok(Standing::Restored);
+                }
+            }
+            let (head, complete) = (page.head, page.complete);
+            tokio::task::block_in_place(|| self.apply(page));
+            if complete {
+                self.publish(head, asked_at);
+                return Ok(Standing::Following);
+            }
+        }
+    }
+
+    fn apply(&mut self, page: Page) {
+        if page.complete {
+            self.read_upto = Cursor::after(page.head.revision);
+        } else if let Some((cursor, _)) = page.changes.last() {
+            self.read_upto = *cursor;
+        }
+        for (_, change) in page.changes {
+            self.building.apply(change);
+        }
+        if page.complete {
+            self.building.seal();
+        }
+    }
+
+    fn publish(&mut self, head: Head, asked_at: i64) {
+        if self.published != Some(head) || self.standing != Standing::Following {
+            self.index.publish(self.building.clone(), head);
+            self.published = Some(head);
+        }
+        self.index.seen_current(asked_at);
+    }
+
+    /// The database is another one: nothing of what was read is worth anything.
+    fn start_again(&mut self, head: Head) {
+        tracing::warn!(epoch = %head.epoch, revision = %head.revision, "a new epoch: the catalogue is loaded again");
+        self.stand(Standing::Restored);
+        self.building = Catalogue::default();
+        self.read_upto = Cursor::after(Revision::ZERO);
+        self.published = None;
+    }
+
+    fn silent(&self, error: &StoreError) -> Standing {
+        match self.standing {
+            // An index that must not answer does not begin to because the database fell silent.
+            Standing::Restored => Standing::Restored,
+            Standing::Silent => Standing::Silent,
+            Standing::Loading | Standing::Following => {
+                tracing::warn!(%error, "the database is silent; the catalogue stays as it is");
+                if self.standing == Standing::Loading { Standing::Loading } else { Standing::Silent }
+            }
+        }
+    }
+
+    fn stand(&mut self, standing: Standing) {
+        if self.standing == standing {
+            return;
+        }
+        let catalogue = &self.building;
+        match standing {
+            Standing::Following => tracing::info!(
+                revision = self.published.map_or(0, |head| head.revision.number()),
+                products = catalogue.products(),
+                locations = catalogue.locations(),
+                rules = catalogue.rules(),
+                "the catalogue is current"
+            ),
+            Standing::Restored => {
+                self.index.suspend();
+                tracing::error!("the database is not the one that was read: not serving until it is under a new epoch");
+            }
+            Standing::Loading | Standing::Silent => {}
+        }
+        // A silent database stops nobody from asking the catalogue as it is.
+        let serving = matches!(standing, Standing::Following | Standing::Silent);
+        SERVICE_NAMES.iter().for_each(|name| self.health.set(name, serving));
+        self.standing = standing;
+    }
+}

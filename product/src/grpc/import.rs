@@ -1,0 +1,208 @@
+//! ImportCatalogue: rows in, one answer per committed chunk.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use chassis::shutdown::Shutdown;
+use chassis::status::{self, Failure, Violation, Violations};
+use deliverability::Change;
+use futures_util::Stream;
+use proto::product::v1 as wire;
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+use tonic::{Code, Status, Streaming};
+
+use super::parse::{self, Ids};
+use super::statuses::{draining, reason};
+use crate::index::Index;
+use crate::revision::Head;
+use crate::store::{Draft, Effect, Refusal, Store};
+
+/// Rows in one chunk: one transaction of a few hundred milliseconds, during which no one else writes.
+const MAX_CHUNK_ROWS: usize = 10_000;
+/// Rows that are only checked: each is remembered to the end, since later ones may refer to it.
+const MAX_VALIDATED_ROWS: u64 = 2_000_000;
+/// How long a chunk's answer waits for the index: it reads a chunk back in well under a second.
+const INDEX_WAIT: Duration = Duration::from_secs(10);
+/// Chunks committed and not yet in the index: the next one is stored while the last one is read back.
+const CHUNKS_AHEAD: usize = 1;
+
+type Answer = Result<wire::ImportCatalogueResponse, Status>;
+
+/// The answers of one import.
+pub struct Answers(mpsc::Receiver<Answer>);
+
+struct Import {
+    store: Store,
+    /// Set by the first chunk.
+    validate_only: Option<bool>,
+    draft: Draft,
+    rows_before: u64,
+}
+
+// === impl Answers ===
+
+impl Stream for Answers {
+    type Item = Answer;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Answer>> {
+        self.0.poll_recv(context)
+    }
+}
+
+/// Starts an import. It ends with the stream of chunks, with the first chunk that is malformed as a whole, or, between
+/// two chunks, with the process.
+pub(super) fn start(
+    store: Store,
+    index: Arc<Index>,
+    chunks: Streaming<wire::ImportCatalogueRequest>,
+    shutdown: Shutdown,
+) -> Answers {
+    let (committed, mut waiting) = mpsc::channel::<Result<(Head, wire::ImportCatalogueResponse), Status>>(CHUNKS_AHEAD);
+    let (answers, receiver) = mpsc::channel(CHUNKS_AHEAD);
+    let import = Import { store, validate_only: None, draft: Draft::default(), rows_before: 0 };
+    tokio::spawn(import.run(chunks, committed, shutdown));
+    tokio::spawn(async move {
+        while let Some(outcome) = waiting.recv().await {
+            let answer = match outcome {
+                Ok((head, answer)) => {
+                    // What is stored is stored: an index that can't follow now is no reason to call it an error.
+                    let _ = index.read_at_least(head, Instant::now() + INDEX_WAIT).await;
+                    Ok(answer)
+                }
+                Err(status) => Err(status),
+            };
+            if answers.send(answer).await.is_err() {
+                return;
+            }
+        }
+    });
+    Answers(receiver)
+}
+
+// === impl Import ===
+
+impl Import {
+    async fn run(
+        mut self,
+        mut chunks: Streaming<wire::ImportCatalogueRequest>,
+        committed: mpsc::Sender<Result<(Head, wire::ImportCatalogueResponse), Status>>,
+        shutdown: Shutdown,
+    ) {
+        loop {
+            let chunk = tokio::select! {
+                chunk = chunks.message() => chunk,
+                () = shutdown.started() => Err(draining().into()),
+                () = committed.closed() => return,
+            };
+            let outcome = match chunk {
+                Ok(None) => return,
+                Ok(Some(chunk)) => self.store_chunk(chunk).await.map_err(Status::from),
+                Err(status) => Err(malformed(status)),
+            };
+            let ended = outcome.is_err();
+            if committed.send(outcome).await.is_err() || ended {
+                return;
+            }
+        }
+    }
+
+    async fn store_chunk(
+        &mut self,
+        chunk: wire::ImportCatalogueRequest,
+    ) -> Result<(Head, wire::ImportCatalogueResponse), Failure> {
+        let validate_only = *self.validate_only.get_or_insert(chunk.validate_only);
+        self.check_size(chunk.rows.len(), validate_only)?;
+        let first_row = self.rows_before + 1;
+        let numbered = || (first_row..).zip(&chunk.rows);
+        let mut answer =
+            wire::ImportCatalogueResponse { first_row, rows: count(chunk.rows.len()), ..Default::default() };
+
+        let mut rows = Vec::with_capacity(chunk.rows.len());
+        let mut numbers = Vec::with_capacity(chunk.rows.len());
+        for (number, row) in numbered() {
+            match parse_row(row) {
+                Ok(change) => {
+                    rows.push(change);
+                    numbers.push(number);
+                }
+                Err(violations) => answer.errors.push(row_error(number, row, &Refusal::InvalidFields(violations))),
+            }
+        }
+        let imported = self.store.import(rows, std::mem::take(&mut self.draft), validate_only).await?;
+        self.draft = imported.draft;
+        self.rows_before += u64::from(answer.rows);
+
+        let mut refused = numbers.into_iter().zip(imported.results).filter_map(|(number, result)| {
+            match result {
+                Ok(Effect::Created) => answer.created += 1,
+                Ok(Effect::Updated) => answer.updated += 1,
+                Ok(Effect::Unchanged) => answer.unchanged += 1,
+                Err(refusal) => return Some((number, refusal)),
+            }
+            None
+        });
+        let mut errors = Vec::new();
+        while let Some((number, refusal)) = refused.next() {
+            let position = usize::try_from(number - first_row).unwrap_or_default();
+            errors.push(row_error(number, &chunk.rows[position], &refusal));
+        }
+        drop(refused);
+        answer.errors.extend(errors);
+        answer.errors.sort_by_key(|error| error.row);
+        answer.revision = imported.head.token();
+        Ok((imported.head, answer))
+    }
+
+    fn check_size(&self, rows: usize, validate_only: bool) -> Result<(), Failure> {
+        let mut bad = Violations::default();
+        if rows == 0 || rows > MAX_CHUNK_ROWS {
+            bad.add("rows", format!("must be 1 to {MAX_CHUNK_ROWS} in a chunk, and are {rows}"));
+        }
+        if validate_only && self.rows_before + u64::from(count(rows)) > MAX_VALIDATED_ROWS {
+            bad.add("rows", format!("must be at most {MAX_VALIDATED_ROWS} in an import that only validates"));
+        }
+        bad.finish(Some(())).map_err(Failure::invalid_fields)
+    }
+}
+
+fn parse_row(row: &wire::ImportRow) -> Result<Change, Vec<Violation>> {
+    use wire::import_row::Row;
+    match &row.row {
+        Some(Row::Product(product)) => parse::product(product, Ids::Required, "").map(Change::Product),
+        Some(Row::Location(location)) => parse::location(location, Ids::Required, "").map(Change::Location),
+        Some(Row::Rule(rule)) => parse::rule(rule, Ids::Required, "").map(Change::Rule),
+        None => Err(vec![Violation::new("row", "must have one of product, location and rule")]),
+    }
+}
+
+fn row_error(number: u64, row: &wire::ImportRow, refusal: &Refusal) -> wire::RowError {
+    use wire::import_row::Row;
+    let object_id = match &row.row {
+        Some(Row::Product(product)) => product.product_id.clone(),
+        Some(Row::Location(location)) => location.location_id.clone(),
+        Some(Row::Rule(rule)) => rule.rule_id.clone(),
+        None => String::new(),
+    };
+    let fields = refusal.violations().into_iter();
+    let fields = fields.map(|bad| wire::FieldError { field: bad.field, description: bad.description }).collect();
+    wire::RowError { row: number, object_id, reason: reason(refusal).to_owned(), fields }
+}
+
+/// A chunk that never became a message: tonic's word for it is INTERNAL, and the fault is the client's.
+fn malformed(status: Status) -> Status {
+    match (status::reason(&status), status.code()) {
+        (Some(_), _) => status,
+        (None, Code::OutOfRange) => {
+            Failure::new(Code::OutOfRange, "MESSAGE_TOO_LARGE", status.message().to_owned()).into()
+        }
+        (None, Code::Cancelled) => status,
+        (None, _) => Failure::new(Code::InvalidArgument, "MALFORMED_REQUEST", "a chunk can't be read").into(),
+    }
+}
+
+fn count(rows: usize) -> u32 {
+    u32::try_from(rows).unwrap_or(u32::MAX)
+}

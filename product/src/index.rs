@@ -1,0 +1,224 @@
+//! The catalogue in memory, from which CanDeliver is answered without a database.
+//!
+//! Readers take the published catalogue as one immutable whole; the follower publishes the next. Each knows the revision
+//! it is of, and the index knows when it was last seen to be the newest.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::time::Duration;
+
+use arc_swap::{ArcSwap, Guard};
+use chassis::clock;
+use deliverability::{Catalogue, Timestamp};
+use tokio::sync::watch;
+use tokio::time::{Instant, timeout_at};
+
+use crate::revision::Head;
+
+/// One state of the catalogue.
+#[derive(Debug)]
+pub struct Published {
+    /// What it says.
+    pub catalogue: Catalogue,
+    /// Which point of the catalogue's history it is.
+    pub head: Head,
+    /// The same as a token, made once for all the responses that carry it.
+    pub token: String,
+}
+
+/// Why a question can't be answered from the index.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Unavailable {
+    /// Nothing has been read yet.
+    #[error("the catalogue is being loaded")]
+    Loading,
+    /// The database is older than what was read from it.
+    #[error("the database is older than what was read from it: it was restored; run `product new-epoch` to go on")]
+    Restored,
+    /// It has been too long since the catalogue was seen to be current.
+    #[error("the catalogue was last current {age_seconds} s ago, longer than --max-index-age-seconds allows")]
+    Stale {
+        /// How long ago.
+        age_seconds: i64,
+    },
+}
+
+/// Why a wait for a revision ended without it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NotReached {
+    /// The index answers nothing at all.
+    Unavailable(Unavailable),
+    /// The revision is of another database.
+    Epoch,
+    /// Time is over; the index is here.
+    Deadline(Head),
+}
+
+/// The catalogue in memory. Shared by all handlers and the follower.
+#[derive(Debug)]
+pub struct Index {
+    /// `None` until the first load is complete.
+    published: ArcSwap<Option<Published>>,
+    restored: AtomicBool,
+    /// When the published catalogue was last seen to be the newest, in microseconds since the Unix epoch.
+    current_at: AtomicI64,
+    max_age: Duration,
+    changed: watch::Sender<Option<Head>>,
+}
+
+/// A catalogue that a reader holds on to.
+pub struct Reading(Guard<Arc<Option<Published>>>);
+
+// === impl Reading ===
+
+impl std::ops::Deref for Reading {
+    type Target = Published;
+
+    fn deref(&self) -> &Published {
+        (**self.0).as_ref().expect("Index::read gives out loaded catalogues only")
+    }
+}
+
+// === impl Index ===
+
+impl Index {
+    /// An index that has nothing yet and, once it has, may fall behind by `max_age`.
+    #[must_use]
+    pub fn new(max_age: Duration) -> Self {
+        Self {
+            published: ArcSwap::from_pointee(None),
+            restored: AtomicBool::new(false),
+            current_at: AtomicI64::new(0),
+            max_age,
+            changed: watch::Sender::new(None),
+        }
+    }
+
+    /// The catalogue as it is known now.
+    ///
+    /// # Errors
+    /// There is none, or it may not be used.
+    pub fn read(&self) -> Result<Reading, Unavailable> {
+        if self.restored.load(Ordering::Acquire) {
+            return Err(Unavailable::Restored);
+        }
+        let published = self.published.load();
+        if published.is_none() {
+            return Err(Unavailable::Loading);
+        }
+        let age = clock::unix_micros().saturating_sub(self.current_at.load(Ordering::Relaxed));
+        if u128::from(age.unsigned_abs()) > self.max_age.as_micros() && age > 0 {
+            return Err(Unavailable::Stale { age_seconds: age / 1_000_000 });
+        }
+        Ok(Reading(published))
+    }
+
+    /// The catalogue once it is at least at `wanted`, or what stands in the way when `deadline` passes.
+    ///
+    /// # Errors
+    /// See `NotReached`.
+    pub async fn read_at_least(&self, wanted: Head, deadline: Instant) -> Result<Reading, NotReached> {
+        let mut changes = self.changed.subscribe();
+        loop {
+            changes.mark_unchanged();
+            let reading = self.read().map_err(NotReached::Unavailable)?;
+            let head = reading.head;
+            if head.epoch != wanted.epoch {
+                return Err(NotReached::Epoch);
+            }
+            if head.revision >= wanted.revision {
+                return Ok(reading);
+            }
+            drop(reading);
+            match timeout_at(deadline, changes.changed()).await {
+                Ok(Ok(())) => {}
+                Ok(Err(_)) | Err(_) => return Err(NotReached::Deadline(head)),
+            }
+        }
+    }
+
+    /// When the catalogue was last seen to be the newest.
+    #[must_use]
+    pub fn current_at(&self) -> Option<Timestamp> {
+        Timestamp::from_unix_micros(self.current_at.load(Ordering::Relaxed)).ok()
+    }
+
+    /// Tells of each published head.
+    #[must_use]
+    pub fn subscribe(&self) -> watch::Receiver<Option<Head>> {
+        self.changed.subscribe()
+    }
+
+    /// Puts a catalogue in the place of the last.
+    pub fn publish(&self, catalogue: Catalogue, head: Head) {
+        self.published.store(Arc::new(Some(Published { catalogue, head, token: head.token() })));
+        self.restored.store(false, Ordering::Release);
+        self.changed.send_replace(Some(head));
+    }
+
+    /// Notes that what is published was the newest at an instant.
+    pub fn seen_current(&self, unix_micros: i64) {
+        self.current_at.store(unix_micros, Ordering::Relaxed);
+    }
+
+    /// Answers nothing more until the next `publish`: the database is not the one that was read.
+    pub fn suspend(&self) {
+        self.restored.store(true, Ordering::Release);
+        // Whoever waits for a revision learns of it.
+        self.changed.send_modify(|_| {});
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::revision::{Epoch, Revision};
+
+    fn head(epoch: Epoch, revision: i64) -> Head {
+        Head { epoch, revision: Revision::new(revision) }
+    }
+
+    fn index_at(epoch: Epoch, revision: i64) -> Index {
+        let index = Index::new(Duration::from_secs(60));
+        index.publish(Catalogue::default(), head(epoch, revision));
+        index.seen_current(clock::unix_micros());
+        index
+    }
+
+    #[test]
+    fn an_index_answers_nothing_before_it_is_loaded_and_nothing_when_it_is_too_old() {
+        let index = Index::new(Duration::from_secs(60));
+        assert_eq!(index.read().err(), Some(Unavailable::Loading));
+        index.publish(Catalogue::default(), head(Epoch::fresh(), 1));
+        index.seen_current(clock::unix_micros() - 61_000_000);
+        assert_eq!(index.read().err(), Some(Unavailable::Stale { age_seconds: 61 }));
+        index.seen_current(clock::unix_micros());
+        assert_eq!(index.read().map(|reading| reading.head.revision).ok(), Some(Revision::new(1)));
+    }
+
+    #[test]
+    fn a_suspended_index_answers_again_once_something_new_is_published() {
+        let index = index_at(Epoch::fresh(), 5);
+        index.suspend();
+        assert_eq!(index.read().err(), Some(Unavailable::Restored));
+        index.publish(Catalogue::default(), head(Epoch::fresh(), 2));
+        assert!(index.read().is_ok());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_reader_waits_for_the_revision_it_wants_and_no_longer_than_its_deadline() {
+        let epoch = Epoch::fresh();
+        let index = Arc::new(index_at(epoch, 5));
+        let deadline = Instant::now() + Duration::from_secs(1);
+        let waiting = index.read_at_least(head(epoch, 6), deadline);
+        let publishing = async { index.publish(Catalogue::default(), head(epoch, 6)) };
+        let (reading, ()) = tokio::join!(waiting, publishing);
+        assert_eq!(reading.map(|reading| reading.head.revision).ok(), Some(Revision::new(6)));
+
+        let too_far = index.read_at_least(head(epoch, 7), deadline).await;
+        assert_eq!(too_far.err(), Some(NotReached::Deadline(head(epoch, 6))));
+        assert_eq!(Instant::now(), deadline);
+        let foreign = index.read_at_least(head(Epoch::fresh(), 1), deadline).await;
+        assert_eq!(foreign.err(), Some(NotReached::Epoch));
+    }
+}

@@ -1,0 +1,64 @@
+//! The Product service on a listener, over a store.
+
+use std::io;
+use std::net::TcpListener;
+use std::sync::Arc;
+use std::time::Duration;
+
+use chassis::health::Health;
+use chassis::reflection;
+use chassis::services::Services;
+use chassis::settings::ServerSettings;
+use chassis::shutdown::Shutdown;
+use proto::product::v1::catalogue_service_server::{self, CatalogueServiceServer};
+use proto::product::v1::product_service_server::{self, ProductServiceServer};
+
+use crate::follower;
+use crate::grpc::{CatalogueHandlers, ProductHandlers, Watches};
+use crate::index::Index;
+use crate::store::Store;
+
+/// What probes ask for.
+pub const SERVICE_NAMES: &[&str] = &[product_service_server::SERVICE_NAME, catalogue_service_server::SERVICE_NAME];
+
+/// The largest question, a batch of 1,000 items, is under 200 kB.
+const MAX_QUESTION_BYTES: usize = 512 * 1024;
+/// A chunk of an import.
+const MAX_IMPORT_BYTES: usize = 4 * 1024 * 1024;
+
+/// Serves until `shutdown`, then drains. The store's runtime must outlive it.
+///
+/// # Errors
+/// The listener does not work, or the system gives no threads.
+pub fn serve(
+    listener: TcpListener,
+    settings: &ServerSettings,
+    store: Store,
+    max_index_age: Duration,
+    shutdown: Shutdown,
+) -> io::Result<()> {
+    let health = Health::new(SERVICE_NAMES);
+    let index = Arc::new(Index::new(max_index_age));
+    let watches = Watches::new(shutdown.clone());
+    let (reflection, reflection_alpha) =
+        reflection::services(&[proto::FILE_DESCRIPTOR_SET]).map_err(io::Error::other)?;
+    let following = follower::follow(store.clone(), Arc::clone(&index), health.clone());
+    let follower = store.database().runtime().spawn(following);
+
+    let make_services = {
+        let (health, shutdown) = (health.clone(), shutdown.clone());
+        move || {
+            let product = ProductHandlers::new(store.clone(), Arc::clone(&index), watches.clone());
+            let catalogue = CatalogueHandlers::new(store.clone(), Arc::clone(&index), shutdown.clone());
+            Services::new()
+                .add(ProductServiceServer::new(product).max_decoding_message_size(MAX_QUESTION_BYTES))
+                .add(CatalogueServiceServer::new(catalogue).max_decoding_message_size(MAX_IMPORT_BYTES))
+                .add_unlimited(health.service(shutdown.clone()))
+                .add_unlimited(reflection.clone())
+                .add_unlimited(reflection_alpha.clone())
+        }
+    };
+    let served = chassis::server::run(listener, settings, make_services, health, shutdown);
+    follower.abort();
+    served
+}

@@ -1,0 +1,110 @@
+//! The catalogue as it is kept: in SQLite or PostgreSQL, in the same SQL.
+//!
+//! `write` is the only way in and `feed` the only way to follow; `read` looks at single rows. Rows become objects in
+//! `rows` and tables are spoken to in `tables`; `draft` and `checks` hold what a write must know and what must hold.
+
+mod checks;
+mod draft;
+mod feed;
+mod object;
+mod read;
+mod refusal;
+mod rows;
+mod tables;
+mod write;
+
+use std::sync::Arc;
+
+use chassis::database::{Database, StoreError};
+use chassis::on_database;
+use sqlx::migrate::Migrator;
+use tokio::sync::Notify;
+
+pub use checks::Checked;
+pub use draft::Draft;
+pub use feed::{Cursor, Page};
+pub use object::{Kind, Object};
+pub use read::Listing;
+pub use refusal::Refusal;
+pub use write::{Effect, Intent, Saved, WriteError};
+
+use crate::revision::Epoch;
+
+/// The name under which PostgreSQL tells other processes of a commit.
+const CHANNEL: &str = "candeliver_catalogue";
+
+/// The Product service's database. Clones share it.
+#[derive(Clone, Debug)]
+pub struct Store {
+    database: Database,
+    /// Wakes the index of this process after each of its own commits.
+    commits: Arc<Notify>,
+}
+
+/// What the tables must be, oldest first.
+#[must_use]
+pub fn migrations() -> Migrator {
+    let mut migrator = sqlx::migrate!();
+    // A newer release may have migrated already: it only adds to what this one needs.
+    migrator.set_ignore_missing(true);
+    migrator
+}
+
+// === impl Store ===
+
+impl Store {
+    /// The store in a database whose tables are up to date.
+    ///
+    /// # Errors
+    /// The database is silent.
+    pub async fn open(database: Database) -> Result<Self, StoreError> {
+        const FIRST_HEAD: &str = "INSERT INTO catalogue_head (only_row, epoch, revision) VALUES (1, $1, 0) \
+                                  ON CONFLICT (only_row) DO NOTHING";
+        let mut transaction = database.write().await?;
+        on_database!(transaction.connection(), c => {
+            sqlx::query(FIRST_HEAD).bind(Epoch::fresh().as_uuid()).execute(c).await?;
+        });
+        transaction.commit().await?;
+        Ok(Self { database, commits: Arc::new(Notify::new()) })
+    }
+
+    /// The database beneath.
+    #[must_use]
+    pub fn database(&self) -> &Database {
+        &self.database
+    }
+
+    /// Waits for a commit of this process; one that came since the last wait counts.
+    pub async fn next_commit(&self) {
+        self.commits.notified().await;
+    }
+
+    /// Waits for a word of another process's commit; for ever on SQLite, which has no such word. The word may be lost:
+    /// whoever waits looks for himself as well.
+    pub async fn next_word(&self, listener: &mut Option<sqlx::postgres::PgListener>) {
+        let Some(pool) = self.database.postgres() else {
+            return std::future::pending().await;
+        };
+        if listener.is_none() {
+            let connected = async {
+                let mut listener = sqlx::postgres::PgListener::connect_with(pool).await?;
+                listener.listen(CHANNEL).await?;
+                Ok::<_, sqlx::Error>(listener)
+            };
+            match connected.await {
+                Ok(connected) => *listener = Some(connected),
+                // Looking for oneself goes on; the next wait tries again.
+                Err(_) => return std::future::pending().await,
+            }
+        }
+        if let Some(listening) = listener
+            && listening.recv().await.is_err()
+        {
+            *listener = None;
+        }
+    }
+
+    fn committed(&self) {
+        self.commits.notify_one();
+    }
+}

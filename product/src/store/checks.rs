@@ -1,0 +1,204 @@
+//! What must hold between the objects of the catalogue, checked inside the transaction that writes them.
+
+use deliverability::{
+    Location, LocationId, MAX_TREE_DEPTH, PlaceSelector, PostalMatcher, Product, ProductSelector, Rule, State,
+};
+
+use super::draft::{Draft, Shelved};
+use super::object::Object;
+use super::refusal::{Conflict, Refusal};
+use super::rows::selectors;
+
+/// Rules that may share both selectors: all of them match whatever these select, so a check looks at each.
+const MAX_RULES_PER_SELECTORS: i64 = 1_000;
+
+/// An object that can be written into a draft once it fits what is there.
+pub trait Checked: Shelved {
+    /// Whether `self` may take the place of `before`.
+    fn check(&self, before: Option<&Self>, draft: &Draft) -> Result<(), Refusal>;
+
+    /// Tells the draft's memory of what surrounds the object that it takes the place of `before`.
+    fn note(&self, before: Option<&Self>, draft: &mut Draft);
+}
+
+impl Checked for Product {
+    fn check(&self, _: Option<&Self>, _: &Draft) -> Result<(), Refusal> {
+        Ok(())
+    }
+
+    fn note(&self, _: Option<&Self>, _: &mut Draft) {}
+}
+
+impl Checked for Rule {
+    fn check(&self, before: Option<&Self>, draft: &Draft) -> Result<(), Refusal> {
+        if self.deleted {
+            return Ok(());
+        }
+        if let ProductSelector::Product(id) = &self.product {
+            in_use(draft.products.get(*id), "product.product_id", || format!("names the product {id}"))?;
+        }
+        if let PlaceSelector::Location(id) = &self.place {
+            in_use(draft.locations.get(*id), "place.location_id", || format!("names the location {id}"))?;
+        }
+        let selectors = selectors(self);
+        let shared_before = before.is_some_and(|before| !before.deleted && super::rows::selectors(before) == selectors);
+        let count = draft.rule_counts.get(&selectors).copied().unwrap_or(0);
+        if !shared_before && count >= MAX_RULES_PER_SELECTORS {
+            let most = format!("and product are shared by {MAX_RULES_PER_SELECTORS} rules already, the most there may be");
+            return Err(Refusal::conflict(Conflict::RuleCount, "place", most));
+        }
+        Ok(())
+    }
+
+    fn note(&self, before: Option<&Self>, draft: &mut Draft) {
+        if let Some(before) = before.filter(|before| !before.deleted) {
+            *draft.rule_counts.entry(selectors(before)).or_default() -= 1;
+        }
+        if !self.deleted {
+            *draft.rule_counts.entry(selectors(self)).or_default() += 1;
+        }
+    }
+}
+
+impl Checked for Location {
+    fn check(&self, before: Option<&Self>, draft: &Draft) -> Result<(), Refusal> {
+        if self.state == State::Retired {
+            return Ok(());
+        }
+        if let Some(parent) = self.parent {
+            check_parent(self, parent, before, draft)?;
+        }
+        if let Some(taken) = self.code.as_ref().and_then(|code| draft.codes.get(code).copied().flatten())
+            && taken != self.id
+        {
+            return Err(Refusal::conflict(Conflict::Code, "code", format!("is the code of location {taken}")));
+        }
+        match draft.postal_conflict(self) {
+            Some(sibling) => {
+                let overlap = format!("matches postcodes that its sibling {sibling} matches too");
+                Err(Refusal::conflict(Conflict::Postal, "postal", overlap))
+            }
+            None => Ok(()),
+        }
+    }
+
+    fn note(&self, before: Option<&Self>, draft: &mut Draft) {
+        if let Some(before) = before {
+            if let Some(code) = &before.code {
+                draft.codes.insert(code.clone(), None);
+            }
+            draft.release_postcodes(before);
+        }
+        if self.state == State::Retired {
+            return;
+        }
+        if let Some(code) = &self.code {
+            draft.codes.insert(code.clone(), Some(self.id));
+        }
+        draft.claim_postcodes(self);
+        draft.note_height(self);
+    }
+}
+
+/// A parent that stays may have been retired meanwhile; a new one may not.
+fn check_parent(
+    location: &Location,
+    parent: LocationId,
+    before: Option<&Location>,
+    draft: &Draft,
+) -> Result<(), Refusal> {
+    if before.is_some_and(|before| before.parent == location.parent) {
+        return Ok(());
+    }
+    if parent == location.id {
+        return Err(Refusal::conflict(Conflict::Cycle, "parent_id", "is the location itself"));
+    }
+    in_use(draft.locations.get(parent), "parent_id", || format!("names the location {parent}"))?;
+    let mut above = 0;
+    for ancestor in draft.ancestors(parent) {
+        if ancestor.id == location.id {
+            let cycle = format!("lies below the location itself: {parent}");
+            return Err(Refusal::conflict(Conflict::Cycle, "parent_id", cycle));
+        }
+        if ancestor.state == State::Retired {
+            let retired = format!("lies below {}, which is retired", ancestor.id);
+            return Err(Refusal::conflict(Conflict::Reference, "parent_id", retired));
+        }
+        above += 1;
+    }
+    let levels = above + draft.heights.get(&location.id).copied().unwrap_or(1);
+    if levels > MAX_TREE_DEPTH {
+        let deep = format!("would make the tree {levels} levels deep; {MAX_TREE_DEPTH} are the most");
+        return Err(Refusal::conflict(Conflict::Depth, "parent_id", deep));
+    }
+    Ok(())
+}
+
+fn in_use<T: Object>(object: Option<&T>, field: &'static str, named: impl Fn() -> String) -> Result<(), Refusal> {
+    let wrong = match object {
+        None => "which does not exist",
+        Some(object) if object.has_ended() => "which is retired",
+        Some(_) => return Ok(()),
+    };
+    Err(Refusal::conflict(Conflict::Reference, field, format!("{}, {wrong}", named())))
+}
+
+/// The first and the last text that a matcher can match: what matches lies between them, and so do siblings' claims,
+/// one after another.
+fn bounds(postal: &PostalMatcher) -> (String, String) {
+    // Above every letter and digit.
+    const END: char = '~';
+    match postal {
+        PostalMatcher::Exact(postcode) => (postcode.as_str().to_owned(), postcode.as_str().to_owned()),
+        PostalMatcher::Prefix(prefix) => (prefix.as_str().to_owned(), format!("{}{END}", prefix.as_str())),
+        PostalMatcher::Range(range) => (range.first().to_owned(), format!("{}{END}", range.last())),
+    }
+}
+
+impl Draft {
+    /// The location and all above it, as they are or are about to be. One step past the deepest tree there may be: a
+    /// cycle ends there.
+    fn ancestors(&self, from: LocationId) -> impl Iterator<Item = &Location> {
+        let first = self.locations.get(from);
+        let next = |location: &&Location| self.locations.get(location.parent?);
+        std::iter::successors(first, next).take(MAX_TREE_DEPTH + 1)
+    }
+
+    /// Remembers how deep the trees above a new or moved location have become.
+    fn note_height(&mut self, location: &Location) {
+        let mut height = self.heights.get(&location.id).copied().unwrap_or(1);
+        let Some(parent) = location.parent else { return };
+        let ids: Vec<_> = self.ancestors(parent).map(|ancestor| ancestor.id).collect();
+        for id in ids {
+            height += 1;
+            let known = self.heights.entry(id).or_insert(1);
+            *known = height.max(*known);
+        }
+    }
+
+    /// Who claims postcodes that this location would claim too.
+    fn postal_conflict(&self, location: &Location) -> Option<LocationId> {
+        let (first, last) = bounds(location.postal.as_ref()?);
+        let claims = self.postal.get(&location.parent)?;
+        // Claims don't overlap one another, so their ends are in the order of their starts.
+        let upto = claims.range(..=last).rev().take_while(|(_, (end, _))| *end >= first);
+        upto.map(|(_, (_, owner))| *owner).find(|owner| *owner != location.id)
+    }
+
+    pub(super) fn claim_postcodes(&mut self, location: &Location) {
+        if let Some(postal) = &location.postal {
+            let (first, last) = bounds(postal);
+            if let Some(claims) = self.postal.get_mut(&location.parent) {
+                claims.insert(first, (last, location.id));
+            }
+        }
+    }
+
+    fn release_postcodes(&mut self, location: &Location) {
+        if let Some(postal) = &location.postal
+            && let Some(claims) = self.postal.get_mut(&location.parent)
+        {
+            claims.remove(&bounds(postal).0);
+        }
+    }
+}
