@@ -83,7 +83,8 @@ pub async fn serve_connections<IO>(
                 Some(Err(error)) => pause_after_accept_error(&error, &mut accept_failed).await,
                 Some(Ok(io)) => match Arc::clone(&limits.connections).try_acquire_owned() {
                     Ok(permit) => {
-                        let connection = Connection { http2: http2.clone(), dispatch: dispatch.clone(), permit };
+                        let connection =
+                            Connection { http2: http2.clone(), dispatch: dispatch.clone(), permit };
                         connections.spawn(connection.serve(io, shutdown.clone()));
                     }
                     Err(_) => over_the_cap.warn("too many connections: closing new ones at once"),

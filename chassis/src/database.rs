@@ -8,6 +8,8 @@ mod error;
 mod migrate;
 mod session;
 mod settings;
+#[cfg(feature = "throwaway")]
+pub mod throwaway;
 
 use std::future::Future;
 use std::str::FromStr;

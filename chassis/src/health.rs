@@ -121,7 +121,10 @@ impl HealthCalls for HealthService {
     ) -> Result<Response<HealthCheckResponse>, Status> {
         match self.health.watch(&request.get_ref().service) {
             Some(state) => Ok(Response::new(answer(*state.borrow()))),
-            None => Err(Failure::new(Code::NotFound, "SERVICE_NOT_FOUND", "this server has no such service").into()),
+            None => {
+                Err(Failure::new(Code::NotFound, "SERVICE_NOT_FOUND", "this server has no such service")
+                    .into())
+            }
         }
     }
 

@@ -29,6 +29,7 @@ const CUT_GRACE: Duration = Duration::from_secs(1);
 ///
 /// # Errors
 /// The listener does not work, a thread can't be started, or `make_services` panicked.
+#[allow(clippy::needless_pass_by_value, reason = "handles: a reference would spare nobody anything")]
 pub fn run<F>(
     listener: TcpListener,
     settings: &ServerSettings,
@@ -71,7 +72,10 @@ where
         running = runtime::wait_until_all_end(&reported, running, Instant::now() + CUT_GRACE);
     }
     if running > 0 {
-        tracing::error!(threads = running, "handlers hold their threads and don't yield: ending without them");
+        tracing::error!(
+            threads = running,
+            "handlers hold their threads and don't yield: ending without them"
+        );
     }
     tracing::info!(calls_cut, milliseconds = started.elapsed().as_millis(), "drained");
     Ok(())

@@ -10,10 +10,10 @@ use std::time::Duration;
 
 use http::{Method, Request, Response, StatusCode, header};
 use hyper::body::Incoming;
+use tonic::Code;
 use tonic::body::Body;
 use tonic::codegen::{BoxFuture, Service};
 use tonic::server::NamedService;
-use tonic::Code;
 
 use crate::deadline::{self, Deadline, InvalidTimeout};
 use crate::load::LoadLimit;
@@ -97,6 +97,7 @@ impl Services {
 
     /// Adds a service that tonic generated. Its calls count towards the load limit.
     #[must_use]
+    #[allow(clippy::should_implement_trait, reason = "a list is added to, not summed")]
     pub fn add<S>(self, service: S) -> Self
     where
         S: Service<Request<Incoming>, Response = Response<Body>, Error = Infallible, Future = Handling>

@@ -16,7 +16,8 @@ pub fn init(settings: &LogSettings) {
         LogFormat::Json => false,
         LogFormat::Auto => on_terminal,
     };
-    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_ansi(on_terminal);
+    let lines =
+        tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_ansi(on_terminal);
     // An error means that logging has been started before, by a test that runs two services in one process.
     let _ = if human { lines.try_init() } else { lines.json().flatten_event(true).try_init() };
     panics::log_them();

@@ -1,4 +1,5 @@
 //! Replays tests/deliverability.json, or the file that DELIVERABILITY_SCENARIOS names; an unknown key fails.
+#![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test, with its line")]
 
 use deliverability::{
     Catalogue, Change, Effect, Limits, Location, LocationId, LocationKind, Name, Note, PlaceSelector,

@@ -151,7 +151,9 @@ impl Follower {
             ),
             Standing::Restored => {
                 self.index.suspend();
-                tracing::error!("the database is not the one that was read: not serving until it is under a new epoch");
+                tracing::error!(
+                    "the database is not the one that was read: not serving until it is under a new epoch"
+                );
             }
             Standing::Loading | Standing::Silent => {}
         }

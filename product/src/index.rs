@@ -33,7 +33,9 @@ pub enum Unavailable {
     #[error("the catalogue is being loaded")]
     Loading,
     /// The database is older than what was read from it.
-    #[error("the database is older than what was read from it: it was restored; run `product new-epoch` to go on")]
+    #[error(
+        "the database is older than what was read from it: it was restored; run `product new-epoch` to go on"
+    )]
     Restored,
     /// It has been too long since the catalogue was seen to be current.
     #[error("the catalogue was last current {age_seconds} s ago, longer than --max-index-age-seconds allows")]

@@ -64,8 +64,14 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
 
 async fn open(args: &Args) -> anyhow::Result<Store> {
     let settings = &args.database;
-    let url = secret_from("database-url", settings.database_url.as_deref(), settings.database_url_file.as_deref())?
-        .context("--database-url (CANDELIVER_DATABASE_URL) must name the database: sqlite://FILE or postgres://…")?;
+    let url = secret_from(
+        "database-url",
+        settings.database_url.as_deref(),
+        settings.database_url_file.as_deref(),
+    )?
+    .context(
+        "--database-url (CANDELIVER_DATABASE_URL) must name the database: sqlite://FILE or postgres://…",
+    )?;
     let database = Database::connect(&url, settings.database_connections)
         .await
         .context("--database-url (CANDELIVER_DATABASE_URL)")?;

@@ -19,7 +19,8 @@ use crate::index::Index;
 use crate::store::Store;
 
 /// What probes ask for.
-pub const SERVICE_NAMES: &[&str] = &[product_service_server::SERVICE_NAME, catalogue_service_server::SERVICE_NAME];
+pub const SERVICE_NAMES: &[&str] =
+    &[product_service_server::SERVICE_NAME, catalogue_service_server::SERVICE_NAME];
 
 /// The largest question, a batch of 1,000 items, is under 200 kB.
 const MAX_QUESTION_BYTES: usize = 512 * 1024;

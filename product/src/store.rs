@@ -11,6 +11,8 @@ mod read;
 mod refusal;
 mod rows;
 mod tables;
+#[cfg(test)]
+mod tests;
 mod write;
 
 use std::sync::Arc;

@@ -123,7 +123,11 @@ pub(super) fn wait_until_all_serve(reports: &mpsc::Receiver<Report>, threads: us
 }
 
 /// Waits until `running` threads have ended, or until `deadline`; says how many still run.
-pub(super) fn wait_until_all_end(reports: &mpsc::Receiver<Report>, running: usize, deadline: Instant) -> usize {
+pub(super) fn wait_until_all_end(
+    reports: &mpsc::Receiver<Report>,
+    running: usize,
+    deadline: Instant,
+) -> usize {
     let mut running = running;
     while running > 0 {
         match reports.recv_timeout(deadline.saturating_duration_since(Instant::now())) {

@@ -10,9 +10,9 @@ use pin_project_lite::pin_project;
 use tokio::time::{Sleep, sleep_until};
 use tonic::Code;
 
+use super::Handling;
 use super::completion::complete;
 use super::reply::Reply;
-use super::Handling;
 use crate::deadline::Deadline;
 use crate::load::Permit;
 use crate::panics;

@@ -50,7 +50,11 @@ fn failure(code: Code, message: &str) -> Failure {
         }
         Code::Internal | Code::Unknown => {
             // Text that nobody chose for callers may hold anything.
-            tracing::error!(?code, message, "an answer without details; its text is withheld from the caller");
+            tracing::error!(
+                ?code,
+                message,
+                "an answer without details; its text is withheld from the caller"
+            );
             Failure::new(code, name(code), "the server failed to handle this call")
         }
         _ => Failure::new(code, name(code), message),

@@ -50,7 +50,10 @@ mod tests {
     #[test]
     fn a_bad_setting_names_its_variable() {
         assert_eq!(variable_named_for(&["--threads", "0"]).as_deref(), Some("CANDELIVER_THREADS"));
-        assert_eq!(variable_named_for(&["--drain-seconds", "soon"]).as_deref(), Some("CANDELIVER_DRAIN_SECONDS"));
+        assert_eq!(
+            variable_named_for(&["--drain-seconds", "soon"]).as_deref(),
+            Some("CANDELIVER_DRAIN_SECONDS")
+        );
         assert_eq!(variable_named_for(&["--log-format", "xml"]).as_deref(), Some("CANDELIVER_LOG_FORMAT"));
         assert_eq!(variable_named_for(&["--log", "loud=very"]).as_deref(), Some("CANDELIVER_LOG"));
     }

@@ -8,7 +8,9 @@ use thiserror::Error;
 #[derive(Debug, Error)]
 pub enum SecretError {
     /// The value and the file were given.
-    #[error("--{flag} and --{flag}-file exclude each other ({variable} and {variable}_FILE): set one of them")]
+    #[error(
+        "--{flag} and --{flag}-file exclude each other ({variable} and {variable}_FILE): set one of them"
+    )]
     Both {
         /// The flag of the value.
         flag: String,

@@ -5,48 +5,50 @@ use std::cmp::Reverse;
 use super::Catalogue;
 use super::judge::Front;
 use super::matching::Match;
-use super::rules::{PlaceKey, ProductKey};
-use crate::{Decision, Explanation, MAX_DECIDING_RULES, MAX_EXPLANATIONS, Question, RuleOutcome, Timestamp};
+use super::rules::{PlaceKey, ProductKey, StoredRule};
+use crate::{
+    Decision, Explanation, MAX_DECIDING_RULES, MAX_EXPLANATIONS, Question, RuleOutcome, RuleRef, Tag,
+    Timestamp,
+};
 
 impl Catalogue {
     /// Answers a question, and says what became of each rule that matches, the most specific first. No rule is looked
     /// at for an unknown product or location; for one out of use, rules are shown and none is deciding.
     pub fn explain(&self, question: &Question) -> (Decision, Vec<Explanation>) {
-        let (mut decision, mut matches) = self.weigh(question);
-        // This order lists a rule after every rule that overrides it.
-        matches.sort_unstable_by_key(|m| (Reverse((m.place, m.product)), m.rule.id));
+        let (mut decision, matches) = self.weigh(question);
         let outcomes = Outcomes::of(&matches, &decision, question.at);
-        let explain = |m| self.explanation(m, outcomes.outcome(m));
-        let explanations = matches.iter().take(MAX_EXPLANATIONS).map(explain).collect();
+        let rules = matches.iter().flat_map(|m| m.rules.iter().map(move |rule| (m, rule)));
+        let mut rules: Vec<(&Match<'_>, &StoredRule)> = rules.collect();
+        // This order lists a rule after every rule that overrides it.
+        rules.sort_unstable_by_key(|(m, rule)| (Reverse((m.place, m.product)), rule.id));
+        let explain = |(m, rule)| self.explanation(m, rule, outcomes.outcome(m, rule));
+        let explanations = rules.into_iter().take(MAX_EXPLANATIONS).map(explain).collect();
         decision.deciding_rules.truncate(MAX_DECIDING_RULES);
         (decision, explanations)
     }
 
-    fn explanation(&self, m: &Match<'_>, outcome: RuleOutcome) -> Explanation {
-        let rule = m.rule;
+    fn explanation(&self, m: &Match<'_>, rule: &StoredRule, outcome: RuleOutcome) -> Explanation {
         let became = match outcome {
             RuleOutcome::NotInForce => "is not in force".to_owned(),
             RuleOutcome::Overridden(by) => format!("is overridden by the more specific rule {}", by.id),
             RuleOutcome::Standing => "stands, but decides nothing".to_owned(),
             RuleOutcome::Deciding => "decides".to_owned(),
         };
-        let text = format!("{} of {} {became}", rule.effect.as_str(), self.selection(m));
+        let text = format!("{} of {} {became}", rule.effect.as_str(), self.selection(m, rule));
         Explanation { rule: rule.reference(), effect: rule.effect, outcome, text }
     }
 
-    fn selection(&self, m: &Match<'_>) -> String {
-        let Some(key) = self.rules.key(m.rule.id) else { return String::new() };
+    fn selection(&self, m: &Match<'_>, rule: &StoredRule) -> String {
+        let Some(key) = self.rules.key(rule.id) else { return String::new() };
         let product = match key.product {
             ProductKey::Any => "any product".to_owned(),
-            ProductKey::Class(class) => {
-                format!("class {}", self.classes.tag(class).map_or("", |tag| tag.as_str()))
-            }
+            ProductKey::Class(class) => format!("class {}", self.classes.tag(class).map_or("", Tag::as_str)),
             ProductKey::Product(_) => "this product".to_owned(),
         };
         match key.place {
             PlaceKey::Any => format!("{product} to any place"),
             PlaceKey::Zone(zone) => {
-                let zone = self.zones.tag(zone).map_or("", |tag| tag.as_str());
+                let zone = self.zones.tag(zone).map_or("", Tag::as_str);
                 format!("{product} to zone {zone} (level {})", m.place)
             }
             PlaceKey::Location(slot) => {
@@ -61,28 +63,33 @@ impl Catalogue {
 struct Outcomes<'a> {
     at: Timestamp,
     front: Front,
-    standing: Vec<&'a Match<'a>>,
+    /// One rule of each pair of selectors that is left standing.
+    standing: Vec<(&'a Match<'a>, RuleRef)>,
     decision: &'a Decision,
 }
 
 impl<'a> Outcomes<'a> {
     fn of(matches: &'a [Match<'a>], decision: &'a Decision, at: Timestamp) -> Self {
         let front = Front::of(matches, at);
-        let standing = matches.iter().filter(|m| m.overrides(at) && !front.overrides(m)).collect();
-        Self { at, front, standing, decision }
+        let standing = matches.iter().filter(|m| !front.overrides(m)).filter_map(|m| {
+            let rules = m.rules.iter().filter(|rule| rule.overrides(at));
+            Some((m, rules.map(StoredRule::reference).min()?))
+        });
+        Self { at, standing: standing.collect(), front, decision }
     }
 
-    fn outcome(&self, m: &Match<'_>) -> RuleOutcome {
-        if !m.in_force(self.at) {
+    fn outcome(&self, m: &Match<'_>, rule: &StoredRule) -> RuleOutcome {
+        if !rule.in_force(self.at) {
             return RuleOutcome::NotInForce;
         }
-        if self.decision.deciding_rules.binary_search(&m.rule.reference()).is_ok() {
+        if self.decision.deciding_rules.binary_search(&rule.reference()).is_ok() {
             return RuleOutcome::Deciding;
         }
-        match self.standing.iter().find(|other| m.overrides(self.at) && other.is_more_specific_than(m)) {
-            Some(by) if self.front.overrides(m) => RuleOutcome::Overridden(by.rule.reference()),
-            _ => RuleOutcome::Standing,
+        if !rule.overrides(self.at) || !self.front.overrides(m) {
+            return RuleOutcome::Standing;
         }
+        let by = self.standing.iter().find(|(other, _)| other.is_more_specific_than(m));
+        by.map_or(RuleOutcome::Standing, |(_, by)| RuleOutcome::Overridden(*by))
     }
 }
 

@@ -4,21 +4,28 @@
 
 use super::matching::{Match, PRODUCT_LEVELS};
 use super::products::StoredProduct;
+use super::rules::StoredRule;
 use crate::{Decision, Effect, LimitKind, Quantity, Reason, RuleRef, Timestamp, ViolatedLimit};
 
-/// The deepest place among the rules that can override, for each specificity about the product.
+/// The deepest place with a rule that can override, for each specificity about the product.
 ///
 /// All matches are about one product and one way up the tree, so both specificities are plain numbers, and this is
 /// the whole of the pareto front.
 pub(super) struct Front([Option<u8>; PRODUCT_LEVELS]);
 
+type Judgement = (Reason, Vec<RuleRef>, Option<ViolatedLimit>);
+
+// === impl Front ===
+
 impl Front {
     /// Of the ALLOWs and DENYs in force.
     pub(super) fn of(matches: &[Match<'_>], at: Timestamp) -> Self {
         let mut deepest = [None; PRODUCT_LEVELS];
-        for m in matches.iter().filter(|m| m.overrides(at)) {
+        for m in matches {
             let level = &mut deepest[usize::from(m.product)];
-            *level = (*level).max(Some(m.place));
+            if *level < Some(m.place) && m.rules.iter().any(|rule| rule.overrides(at)) {
+                *level = Some(m.place);
+            }
         }
         Self(deepest)
     }
@@ -30,16 +37,7 @@ impl Front {
     }
 }
 
-impl Match<'_> {
-    pub(super) fn in_force(&self, at: Timestamp) -> bool {
-        self.rule.validity.holds(at)
-    }
-
-    /// Whether it can override another: an EMBARGO wins in its own way.
-    pub(super) fn overrides(&self, at: Timestamp) -> bool {
-        self.rule.effect != Effect::Embargo && self.in_force(at)
-    }
-}
+// === judging ===
 
 /// Decides by rules alone, naming every deciding rule. The product and the location are in use.
 pub(super) fn judge(
@@ -48,27 +46,47 @@ pub(super) fn judge(
     quantity: Quantity,
     at: Timestamp,
 ) -> Decision {
-    let (reason, deciding_rules, violated) = reason(matches, product, quantity, at);
-    let valid_until = matches.iter().filter_map(|m| m.rule.validity.next_change(at)).min();
+    let embargoes = matches.iter().filter(|m| m.rules.has_embargoes).flat_map(|m| m.rules.iter());
+    let embargoes = references(embargoes.filter(|rule| rule.effect == Effect::Embargo && rule.in_force(at)));
+    let (reason, deciding_rules, violated) = if embargoes.is_empty() {
+        judge_standing(matches, product, quantity, at)
+    } else {
+        (Reason::Embargoed, embargoes, None)
+    };
+    let with_ends = matches.iter().filter(|m| m.rules.has_ends).flat_map(|m| m.rules.iter());
+    let valid_until = with_ends.filter_map(|rule| rule.validity.next_change(at)).min();
     Decision { reason, deciding_rules, valid_until, violated }
 }
 
-type Judgement = (Reason, Vec<RuleRef>, Option<ViolatedLimit>);
-
-fn reason(matches: &[Match<'_>], product: &StoredProduct, quantity: Quantity, at: Timestamp) -> Judgement {
-    let embargoes = matches.iter().filter(|m| m.rule.effect == Effect::Embargo && m.in_force(at));
-    if embargoes.clone().next().is_some() {
-        return (Reason::Embargoed, references(embargoes), None);
-    }
+fn judge_standing(
+    matches: &[Match<'_>],
+    product: &StoredProduct,
+    quantity: Quantity,
+    at: Timestamp,
+) -> Judgement {
     let front = Front::of(matches, at);
-    let standing = matches.iter().filter(|m| m.overrides(at) && !front.overrides(m));
-    let denials = standing.clone().filter(|m| m.rule.effect == Effect::Deny);
-    if denials.clone().next().is_some() {
-        return (Reason::Denied, references(denials), None);
+    let standing = matches.iter().filter(|m| !front.overrides(m)).flat_map(|m| m.rules.iter());
+    let standing = standing.filter(|rule| rule.overrides(at));
+    let denials = references(standing.clone().filter(|rule| rule.effect == Effect::Deny));
+    if !denials.is_empty() {
+        return (Reason::Denied, denials, None);
     }
-    if standing.clone().next().is_none() {
-        return (Reason::NoRule, Vec::new(), None);
+    if let Some(judgement) = judge_limits(standing.clone(), product, quantity) {
+        return judgement;
     }
+    let allowances = references(standing);
+    let reason = if allowances.is_empty() { Reason::NoRule } else { Reason::Allowed };
+    (reason, allowances, None)
+}
+
+/// Only if a limit is broken or can't be tested.
+fn judge_limits<'a>(
+    allowances: impl Iterator<Item = &'a StoredRule> + Clone,
+    product: &StoredProduct,
+    quantity: Quantity,
+) -> Option<Judgement> {
+    let limited = allowances.filter(|rule| !rule.limits.is_empty());
+    limited.clone().next()?;
     let units = u64::from(quantity.get());
     let measures = [
         (LimitKind::WeightG, Reason::OverWeight, product.weight_g().map(|grams| u64::from(grams) * units)),
@@ -76,34 +94,28 @@ fn reason(matches: &[Match<'_>], product: &StoredProduct, quantity: Quantity, at
         (LimitKind::Quantity, Reason::OverQuantity, Some(units)),
     ];
     for (kind, reason, actual) in measures {
-        let broken = standing.clone().filter(|m| m.limit(kind).is_some_and(|limit| actual > Some(limit)));
+        let broken =
+            limited.clone().filter(|rule| rule.limits.of(kind).is_some_and(|limit| actual > Some(limit)));
         if let Some(limit) = tightest(broken.clone(), kind) {
-            return (reason, references(broken), Some(ViolatedLimit { kind, limit, actual }));
+            return Some((reason, references(broken), Some(ViolatedLimit { kind, limit, actual })));
         }
     }
     let missing = measures.map(|(kind, _, actual)| actual.is_none().then_some(kind));
-    let untested = standing.clone().filter(|m| missing.iter().flatten().any(|kind| m.limit(*kind).is_some()));
-    for kind in missing.into_iter().flatten() {
-        if let Some(limit) = tightest(untested.clone(), kind) {
-            let violated = ViolatedLimit { kind, limit, actual: None };
-            return (Reason::MeasureMissing, references(untested), Some(violated));
-        }
-    }
-    (Reason::Allowed, references(standing), None)
+    let untested =
+        limited.filter(|rule| missing.iter().flatten().any(|kind| rule.limits.of(*kind).is_some()));
+    missing.into_iter().flatten().find_map(|kind| {
+        let limit = tightest(untested.clone(), kind)?;
+        let violated = ViolatedLimit { kind, limit, actual: None };
+        Some((Reason::MeasureMissing, references(untested.clone()), Some(violated)))
+    })
 }
 
-impl Match<'_> {
-    fn limit(&self, kind: LimitKind) -> Option<u64> {
-        self.rule.limits.of(kind)
-    }
+fn tightest<'a>(rules: impl Iterator<Item = &'a StoredRule>, kind: LimitKind) -> Option<u64> {
+    rules.filter_map(|rule| rule.limits.of(kind)).min()
 }
 
-fn tightest<'a>(rules: impl Iterator<Item = &'a Match<'a>>, kind: LimitKind) -> Option<u64> {
-    rules.filter_map(|m| m.limit(kind)).min()
-}
-
-fn references<'a>(rules: impl Iterator<Item = &'a Match<'a>>) -> Vec<RuleRef> {
-    let mut references: Vec<RuleRef> = rules.map(|m| m.rule.reference()).collect();
+fn references<'a>(rules: impl Iterator<Item = &'a StoredRule>) -> Vec<RuleRef> {
+    let mut references: Vec<RuleRef> = rules.map(StoredRule::reference).collect();
     references.sort_unstable();
     references
 }

@@ -5,7 +5,7 @@ use smallvec::SmallVec;
 use super::Catalogue;
 use super::places::Lineage;
 use super::products::StoredProduct;
-use super::rules::{PlaceKey, ProductKey, RuleKey, StoredRule};
+use super::rules::{PlaceKey, ProductKey, RuleKey, RuleList};
 use super::tag_sets::TagId;
 use crate::{MAX_TAGS, ProductId};
 
@@ -16,10 +16,10 @@ const PRODUCT: u8 = 2;
 /// How many there are.
 pub(super) const PRODUCT_LEVELS: usize = 3;
 
-/// A rule that matches, in force or not.
+/// The rules with one pair of selectors that match, in force or not: equally specific, so they fare alike.
 #[derive(Clone, Copy)]
 pub(super) struct Match<'a> {
-    pub(super) rule: &'a StoredRule,
+    pub(super) rules: &'a RuleList,
     pub(super) product: u8,
     pub(super) place: u8,
 }
@@ -79,7 +79,7 @@ impl Catalogue {
     ) {
         for (product, specificity) in keys {
             let rules = self.rules.with_key(RuleKey { product: *product, place });
-            matches.extend(rules.iter().map(|rule| Match { rule, product: *specificity, place: depth }));
+            matches.extend(rules.map(|rules| Match { rules, product: *specificity, place: depth }));
         }
     }
 }

@@ -5,7 +5,7 @@ use smallvec::SmallVec;
 use super::places::Slot;
 use super::tag_sets::TagId;
 use crate::cow::CowMap;
-use crate::{Effect, Limits, ProductId, Rule, RuleId, RuleRef, Validity};
+use crate::{Effect, Limits, ProductId, Rule, RuleId, RuleRef, Timestamp, Validity};
 
 /// All rules that are not deleted.
 #[derive(Clone, Default)]
@@ -17,8 +17,15 @@ pub(super) struct Rules {
     naming: CowMap<ProductId, u32>,
 }
 
-/// Most pairs of selectors have one rule.
-type RuleList = SmallVec<[StoredRule; 1]>;
+/// All rules with one pair of selectors; most pairs have one. Knows what decides whether every rule must be looked at.
+#[derive(Clone, Default)]
+pub(super) struct RuleList {
+    rules: SmallVec<[StoredRule; 1]>,
+    /// Whether some rule starts or ends.
+    pub(super) has_ends: bool,
+    /// Whether some rule is an EMBARGO.
+    pub(super) has_embargoes: bool,
+}
 
 /// Both selectors of a rule.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -58,8 +65,8 @@ impl Rules {
         self.keys.len()
     }
 
-    pub(super) fn with_key(&self, key: RuleKey) -> &[StoredRule] {
-        self.lists.get(&key).map_or(&[], |list| list.as_slice())
+    pub(super) fn with_key(&self, key: RuleKey) -> Option<&RuleList> {
+        self.lists.get(&key)
     }
 
     pub(super) fn key(&self, id: RuleId) -> Option<&RuleKey> {
@@ -84,8 +91,8 @@ impl Rules {
     pub(super) fn remove(&mut self, id: RuleId) -> Option<RuleKey> {
         let key = self.keys.remove(&id)?;
         let empty = self.lists.update(key, |list| {
-            list.retain(|rule| rule.id != id);
-            list.is_empty()
+            list.remove(id);
+            list.rules.is_empty()
         });
         if empty {
             self.lists.remove(&key);
@@ -103,7 +110,33 @@ impl Rules {
     }
 }
 
+impl RuleList {
+    pub(super) fn iter(&self) -> impl Iterator<Item = &StoredRule> + Clone {
+        self.rules.iter()
+    }
+
+    fn push(&mut self, rule: StoredRule) {
+        self.has_ends |= rule.validity != Validity::default();
+        self.has_embargoes |= rule.effect == Effect::Embargo;
+        self.rules.push(rule);
+    }
+
+    fn remove(&mut self, id: RuleId) {
+        let rules = std::mem::take(self).rules;
+        rules.into_iter().filter(|rule| rule.id != id).for_each(|rule| self.push(rule));
+    }
+}
+
 impl StoredRule {
+    pub(super) fn in_force(&self, at: Timestamp) -> bool {
+        self.validity.holds(at)
+    }
+
+    /// Whether it can override another: an EMBARGO wins in its own way.
+    pub(super) fn overrides(&self, at: Timestamp) -> bool {
+        self.effect != Effect::Embargo && self.in_force(at)
+    }
+
     pub(super) fn reference(&self) -> RuleRef {
         RuleRef { id: self.id, version: self.version }
     }

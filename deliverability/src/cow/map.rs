@@ -137,7 +137,7 @@ mod tests {
     #[test]
     fn a_change_copies_one_shard() {
         let mut map = CowMap::default();
-        (0..10_000_u32).for_each(|n| drop(map.insert(n, ())));
+        (0..10_000_u32).for_each(|n| assert_eq!(map.insert(n, ()), None));
         let before = map.clone();
         map.insert(10_000, ());
         let shared = map.shards.iter().zip(before.shards.iter()).filter(|(a, b)| Arc::ptr_eq(a, b)).count();

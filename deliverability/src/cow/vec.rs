@@ -67,7 +67,7 @@ mod tests {
     #[test]
     fn a_clone_keeps_what_it_was_and_shares_the_rest() {
         let mut vec = CowVec::default();
-        (0..1_000_u32).for_each(|n| drop(vec.push(n)));
+        (0..1_000_u32).for_each(|n| assert_eq!(vec.push(n), n));
         let before = vec.clone();
         vec[500] = 0;
         assert_eq!((before[500], vec[500]), (500, 0));

@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 const PRODUCTS: usize = 4;
 const LOCATIONS: usize = 9;
-pub const RULES: usize = 10;
+pub const RULES: usize = 14;
 pub const OBJECTS: usize = PRODUCTS + LOCATIONS + RULES;
 const CLASSES: [&str; 3] = ["food", "hazmat", "large"];
 const ZONES: [&str; 3] = ["eu", "metro", "remote"];

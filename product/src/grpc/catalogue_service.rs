@@ -123,14 +123,20 @@ macro_rules! writes {
      $update:ident $UpdateRequest:ident $UpdateResponse:ident;
      $end:ident $EndRequest:ident $EndResponse:ident) => {
         impl CatalogueHandlers {
-            async fn $create(&self, request: Request<wire::$CreateRequest>) -> Result<wire::$CreateResponse, Status> {
+            async fn $create(
+                &self,
+                request: Request<wire::$CreateRequest>,
+            ) -> Result<wire::$CreateResponse, Status> {
                 let deadline = Deadline::of(&request);
                 let intent = create(request.into_inner().$object, stringify!($object), parse::$object)?;
                 let Saved { object, head } = self.write::<$Object>(intent, deadline).await?;
                 Ok(wire::$CreateResponse { $object: Some(render::$object(object)), revision: head.token() })
             }
 
-            async fn $update(&self, request: Request<wire::$UpdateRequest>) -> Result<wire::$UpdateResponse, Status> {
+            async fn $update(
+                &self,
+                request: Request<wire::$UpdateRequest>,
+            ) -> Result<wire::$UpdateResponse, Status> {
                 let deadline = Deadline::of(&request);
                 let request = request.into_inner();
                 let intent = update(
@@ -257,9 +263,13 @@ impl CatalogueService for CatalogueHandlers {
         let listing = listing(request.page_size, &request.page_token, &filters, None, &mut bad);
         let listing = bad.finish(listing).map_err(Failure::invalid_fields)?;
         let rules: Vec<Rule> = self.store.list(listing.clone()).await.map_err(Failure::from)?;
-        let next_page_token = next_page_token(&listing, &filters, rules.len(), rules.last().map(|r| r.id.as_uuid()));
+        let next_page_token =
+            next_page_token(&listing, &filters, rules.len(), rules.last().map(|r| r.id.as_uuid()));
         let shown = rules.into_iter().filter(|rule| request.include_deleted || !rule.deleted);
-        Ok(Response::new(wire::ListRulesResponse { rules: shown.map(render::rule).collect(), next_page_token }))
+        Ok(Response::new(wire::ListRulesResponse {
+            rules: shown.map(render::rule).collect(),
+            next_page_token,
+        }))
     }
 
     async fn import_catalogue(

@@ -60,7 +60,8 @@ pub(super) fn start(
     chunks: Streaming<wire::ImportCatalogueRequest>,
     shutdown: Shutdown,
 ) -> Answers {
-    let (committed, mut waiting) = mpsc::channel::<Result<(Head, wire::ImportCatalogueResponse), Status>>(CHUNKS_AHEAD);
+    let (committed, mut waiting) =
+        mpsc::channel::<Result<(Head, wire::ImportCatalogueResponse), Status>>(CHUNKS_AHEAD);
     let (answers, receiver) = mpsc::channel(CHUNKS_AHEAD);
     let import = Import { store, validate_only: None, draft: Draft::default(), rows_before: 0 };
     tokio::spawn(import.run(chunks, committed, shutdown));
@@ -128,7 +129,9 @@ impl Import {
                     rows.push(change);
                     numbers.push(number);
                 }
-                Err(violations) => answer.errors.push(row_error(number, row, &Refusal::InvalidFields(violations))),
+                Err(violations) => {
+                    answer.errors.push(row_error(number, row, &Refusal::InvalidFields(violations)))
+                }
             }
         }
         let imported = self.store.import(rows, std::mem::take(&mut self.draft), validate_only).await?;
@@ -187,7 +190,8 @@ fn row_error(number: u64, row: &wire::ImportRow, refusal: &Refusal) -> wire::Row
         None => String::new(),
     };
     let fields = refusal.violations().into_iter();
-    let fields = fields.map(|bad| wire::FieldError { field: bad.field, description: bad.description }).collect();
+    let fields =
+        fields.map(|bad| wire::FieldError { field: bad.field, description: bad.description }).collect();
     wire::RowError { row: number, object_id, reason: reason(refusal).to_owned(), fields }
 }
 

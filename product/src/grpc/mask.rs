@@ -20,7 +20,10 @@ pub(super) trait Maskable: Clone {
 pub(super) fn paths<T: Maskable>(mask: Option<FieldMask>, bad: &mut Violations) -> Vec<&'static str> {
     let named = mask.unwrap_or_default().paths;
     if named.is_empty() {
-        bad.add("update_mask", format!("must name what to change: {}, or {ALL} for all", T::PATHS.join(", ")));
+        bad.add(
+            "update_mask",
+            format!("must name what to change: {}, or {ALL} for all", T::PATHS.join(", ")),
+        );
     }
     if named.iter().any(|path| path == ALL) {
         return T::PATHS.to_vec();

@@ -2,9 +2,9 @@
 
 use chassis::status::{Violation, Violations};
 use deliverability::{
-    Code, Effect, Invalid, Limits, Location, LocationId, LocationKind, Name, Note, PlaceSelector, PostalMatcher,
-    PostalRange, Postcode, Product, ProductId, ProductSelector, Quantity, Rule, RuleId, Side, Size, State, Tag, Tags,
-    Timestamp, Validity, Weight,
+    Code, Effect, Invalid, Limits, Location, LocationId, LocationKind, Name, Note, PlaceSelector,
+    PostalMatcher, PostalRange, Postcode, Product, ProductId, ProductSelector, Quantity, Rule, RuleId, Side,
+    Size, State, Tag, Tags, Timestamp, Validity, Weight,
 };
 use prost_types::Timestamp as WireTime;
 use proto::product::v1 as wire;
@@ -42,7 +42,15 @@ pub(super) fn product(message: &wire::Product, ids: Ids, prefix: &str) -> Result
     let size = size(message, &mut bad);
     let state = state(message.state, &mut bad);
     let product = (|| {
-        Some(Product { id: id?, name: name?, classes: classes?, weight, size, state: state?, version: message.version })
+        Some(Product {
+            id: id?,
+            name: name?,
+            classes: classes?,
+            weight,
+            size,
+            state: state?,
+            version: message.version,
+        })
     })();
     bad.finish(product)
 }
@@ -53,7 +61,9 @@ fn size(message: &wire::Product, bad: &mut Violations) -> Option<Size> {
     let height = bad.check_optional("height_mm", message.height_mm.map(Side::new));
     let given = [message.length_mm, message.width_mm, message.height_mm];
     if given.iter().any(Option::is_some) {
-        for (field, _) in ["length_mm", "width_mm", "height_mm"].iter().zip(given).filter(|(_, given)| given.is_none()) {
+        for (field, _) in
+            ["length_mm", "width_mm", "height_mm"].iter().zip(given).filter(|(_, given)| given.is_none())
+        {
             bad.add(*field, "must be given too: dimensions are given all three or none");
         }
     }
@@ -62,7 +72,8 @@ fn size(message: &wire::Product, bad: &mut Violations) -> Option<Size> {
 
 pub(super) fn location(message: &wire::Location, ids: Ids, prefix: &str) -> Result<Location, Vec<Violation>> {
     let mut bad = Violations::under(prefix);
-    let id = bad.check("location_id", ids.parse(&message.location_id, LocationId::parse, LocationId::from_uuid));
+    let id =
+        bad.check("location_id", ids.parse(&message.location_id, LocationId::parse, LocationId::from_uuid));
     let parent = bad.check_optional("parent_id", message.parent_id.as_deref().map(LocationId::parse));
     let kind = match message.kind() {
         wire::LocationKind::Country => Some(LocationKind::Country),
@@ -103,8 +114,12 @@ fn postal_matcher(message: &wire::PostalMatcher, bad: &mut Violations) -> Option
             bad.add("postal", "must have one of exact, prefix and range");
             None
         }
-        Some(Matcher::Exact(text)) => bad.check("postal.exact", Postcode::parse(text)).map(PostalMatcher::Exact),
-        Some(Matcher::Prefix(text)) => bad.check("postal.prefix", Postcode::parse(text)).map(PostalMatcher::Prefix),
+        Some(Matcher::Exact(text)) => {
+            bad.check("postal.exact", Postcode::parse(text)).map(PostalMatcher::Exact)
+        }
+        Some(Matcher::Prefix(text)) => {
+            bad.check("postal.prefix", Postcode::parse(text)).map(PostalMatcher::Prefix)
+        }
         Some(Matcher::Range(range)) => {
             bad.check("postal.range", PostalRange::parse(&range.first, &range.last)).map(PostalMatcher::Range)
         }
@@ -161,7 +176,9 @@ fn product_selector(message: &wire::Rule, bad: &mut Violations) -> Option<Produc
     use wire::product_selector::Selector;
     match message.product.as_ref().and_then(|product| product.selector.as_ref()) {
         Some(Selector::Any(true)) => Some(ProductSelector::Any),
-        Some(Selector::Class(class)) => bad.check("product.class", Tag::parse(class)).map(ProductSelector::Class),
+        Some(Selector::Class(class)) => {
+            bad.check("product.class", Tag::parse(class)).map(ProductSelector::Class)
+        }
         Some(Selector::ProductId(id)) => {
             bad.check("product.product_id", ProductId::parse(id)).map(ProductSelector::Product)
         }

@@ -7,7 +7,8 @@ use chassis::deadline::Deadline;
 use chassis::status::{Failure, Violations};
 use chassis::{clock, page};
 use deliverability::{
-    Address, Code, Decision, Location, LocationId, Name, Postcode, Product, ProductId, Question, State, Timestamp,
+    Address, Code, Decision, Location, LocationId, Name, Postcode, Product, ProductId, Question, State,
+    Timestamp,
 };
 use proto::product::v1::product_service_server::ProductService;
 use proto::product::v1::{self as wire};
@@ -60,7 +61,8 @@ impl ProductHandlers {
 
 /// The wall clock, as rules see it.
 fn now() -> Timestamp {
-    Timestamp::from_unix_micros(clock::unix_micros()).unwrap_or_else(|_| unreachable!("the clock is in this era"))
+    Timestamp::from_unix_micros(clock::unix_micros())
+        .unwrap_or_else(|_| unreachable!("the clock is in this era"))
 }
 
 fn min_revision(token: Option<&str>, bad: &mut Violations) -> Option<Head> {
@@ -120,7 +122,8 @@ impl ProductService for ProductHandlers {
         let reading = read_at_least(&self.index, min_revision, deadline).await?;
         let mut decided: HashMap<Question, Decision> = HashMap::with_capacity(questions.len());
         let results = request.items.into_iter().zip(questions).map(|(item, question)| {
-            let decision = decided.entry(question).or_insert_with_key(|question| reading.catalogue.decide(question));
+            let decision =
+                decided.entry(question).or_insert_with_key(|question| reading.catalogue.decide(question));
             wire::BatchResult {
                 correlation_id: item.correlation_id,
                 decision: Some(render::decision(decision)),
@@ -177,9 +180,13 @@ impl ProductService for ProductHandlers {
         let listing = listing(request.page_size, &request.page_token, &filters, None, &mut bad);
         let listing = bad.finish(listing).map_err(Failure::invalid_fields)?;
         let products: Vec<Product> = self.store.list(listing.clone()).await.map_err(Failure::from)?;
-        let next_page_token = next_page_token(&listing, &filters, products.len(), products.last().map(|p| p.id.as_uuid()));
+        let next_page_token =
+            next_page_token(&listing, &filters, products.len(), products.last().map(|p| p.id.as_uuid()));
         let shown = products.into_iter().filter(|p| request.include_retired || p.state != State::Retired);
-        Ok(Response::new(wire::ListProductsResponse { products: shown.map(render::product).collect(), next_page_token }))
+        Ok(Response::new(wire::ListProductsResponse {
+            products: shown.map(render::product).collect(),
+            next_page_token,
+        }))
     }
 
     async fn get_location(
@@ -254,7 +261,8 @@ fn address(request: &wire::ResolveLocationRequest) -> Result<Address, Vec<chassi
     let country = bad.check("country", Code::parse(&request.country.trim().to_uppercase()));
     let region = bad.check_optional("region", given(&request.region).map(|text| Name::parse(&text)));
     let city = bad.check_optional("city", given(&request.city).map(|text| Name::parse(&text)));
-    let postcode = bad.check_optional("postcode", given(&request.postcode).map(|text| Postcode::parse(&text)));
+    let postcode =
+        bad.check_optional("postcode", given(&request.postcode).map(|text| Postcode::parse(&text)));
     bad.finish(country.map(|country| Address { country, region, city, postcode }))
 }
 

@@ -1,8 +1,8 @@
 //! Objects into messages.
 
 use deliverability::{
-    Change, Decision, Effect, Explanation, LimitKind, Location, LocationKind, PathEntry, PlaceSelector, PostalMatcher,
-    Product, ProductSelector, Reason, Rule, RuleOutcome, RuleRef, State, Timestamp, Verdict,
+    Change, Decision, Effect, Explanation, LimitKind, Location, LocationKind, PathEntry, PlaceSelector,
+    PostalMatcher, Product, ProductSelector, Reason, Rule, RuleOutcome, RuleRef, State, Timestamp, Verdict,
 };
 use prost_types::Timestamp as WireTime;
 use proto::product::v1 as wire;
@@ -40,9 +40,10 @@ fn postal_matcher(postal: &PostalMatcher) -> wire::PostalMatcher {
     let matcher = match postal {
         PostalMatcher::Exact(postcode) => Matcher::Exact(postcode.as_str().to_owned()),
         PostalMatcher::Prefix(prefix) => Matcher::Prefix(prefix.as_str().to_owned()),
-        PostalMatcher::Range(range) => {
-            Matcher::Range(wire::PostalRange { first: range.first().to_owned(), last: range.last().to_owned() })
-        }
+        PostalMatcher::Range(range) => Matcher::Range(wire::PostalRange {
+            first: range.first().to_owned(),
+            last: range.last().to_owned(),
+        }),
     };
     wire::PostalMatcher { matcher: Some(matcher) }
 }

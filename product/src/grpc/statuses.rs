@@ -20,16 +20,20 @@ pub(super) fn refused(refusal: &Refusal) -> Failure {
         Refusal::InvalidFields(violations) => Failure::invalid_fields(violations.clone()),
         Refusal::NotFound { kind, id } => not_found(*kind, *id),
         Refusal::Exists { kind, id } => {
-            Failure::new(Code::AlreadyExists, reason(refusal), refusal.to_string()).resource(kind.noun(), id.to_string())
+            Failure::new(Code::AlreadyExists, reason(refusal), refusal.to_string())
+                .resource(kind.noun(), id.to_string())
         }
         Refusal::VersionMismatch { stored, .. } => {
             Failure::new(Code::Aborted, reason(refusal), format!("{refusal}: read it again"))
                 .metadata("version", stored.to_string())
         }
-        Refusal::Ended { state, .. } => Failure::new(Code::FailedPrecondition, reason(refusal), refusal.to_string())
-            .metadata("state", state.to_uppercase()),
+        Refusal::Ended { state, .. } => {
+            Failure::new(Code::FailedPrecondition, reason(refusal), refusal.to_string())
+                .metadata("state", state.to_uppercase())
+        }
         Refusal::Conflict { .. } => {
-            Failure::new(Code::FailedPrecondition, reason(refusal), refusal.to_string()).violations(refusal.violations())
+            Failure::new(Code::FailedPrecondition, reason(refusal), refusal.to_string())
+                .violations(refusal.violations())
         }
     }
 }
@@ -80,7 +84,8 @@ pub(super) fn epoch_mismatch() -> Failure {
 
 /// A stream that this process ends because it ends itself.
 pub(super) fn draining() -> Failure {
-    Failure::new(Code::Unavailable, "DRAINING", "this process is ending: go on with another").retry_after(RETRY_AFTER)
+    Failure::new(Code::Unavailable, "DRAINING", "this process is ending: go on with another")
+        .retry_after(RETRY_AFTER)
 }
 
 /// The catalogue, at least as fresh as a caller's token asks, within the caller's deadline.

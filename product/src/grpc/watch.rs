@@ -80,7 +80,8 @@ impl Watches {
         after: Option<Head>,
     ) -> Result<Changes, Status> {
         let permit = Arc::clone(&self.permits).try_acquire_owned();
-        let permit = permit.map_err(|_| Failure::overloaded("too many watch the catalogue already", RETRY_AFTER))?;
+        let permit =
+            permit.map_err(|_| Failure::overloaded("too many watch the catalogue already", RETRY_AFTER))?;
         let head = store.head().await.map_err(Failure::from)?;
         let from = after.unwrap_or(Head { epoch: head.epoch, revision: Revision::ZERO });
         if from.epoch != head.epoch {
@@ -130,7 +131,8 @@ impl Watch {
     async fn send_to_checkpoint(&mut self) -> Result<(), Option<Failure>> {
         loop {
             let asked_at = Timestamp::from_unix_micros(clock::unix_micros()).ok();
-            let page = self.store.feed(self.read_upto, MESSAGE_CHANGES).await.map_err(|error| Some(error.into()))?;
+            let page =
+                self.store.feed(self.read_upto, MESSAGE_CHANGES).await.map_err(|error| Some(error.into()))?;
             if page.head.epoch != self.epoch || page.head.revision < self.read_upto.revision() {
                 return Err(Some(epoch_mismatch()));
             }

@@ -41,10 +41,13 @@ impl Checked for Rule {
             in_use(draft.locations.get(*id), "place.location_id", || format!("names the location {id}"))?;
         }
         let selectors = selectors(self);
-        let shared_before = before.is_some_and(|before| !before.deleted && super::rows::selectors(before) == selectors);
+        let shared_before =
+            before.is_some_and(|before| !before.deleted && super::rows::selectors(before) == selectors);
         let count = draft.rule_counts.get(&selectors).copied().unwrap_or(0);
         if !shared_before && count >= MAX_RULES_PER_SELECTORS {
-            let most = format!("and product are shared by {MAX_RULES_PER_SELECTORS} rules already, the most there may be");
+            let most = format!(
+                "and product are shared by {MAX_RULES_PER_SELECTORS} rules already, the most there may be"
+            );
             return Err(Refusal::conflict(Conflict::RuleCount, "place", most));
         }
         Ok(())
@@ -71,7 +74,11 @@ impl Checked for Location {
         if let Some(taken) = self.code.as_ref().and_then(|code| draft.codes.get(code).copied().flatten())
             && taken != self.id
         {
-            return Err(Refusal::conflict(Conflict::Code, "code", format!("is the code of location {taken}")));
+            return Err(Refusal::conflict(
+                Conflict::Code,
+                "code",
+                format!("is the code of location {taken}"),
+            ));
         }
         match draft.postal_conflict(self) {
             Some(sibling) => {
@@ -134,7 +141,11 @@ fn check_parent(
     Ok(())
 }
 
-fn in_use<T: Object>(object: Option<&T>, field: &'static str, named: impl Fn() -> String) -> Result<(), Refusal> {
+fn in_use<T: Object>(
+    object: Option<&T>,
+    field: &'static str,
+    named: impl Fn() -> String,
+) -> Result<(), Refusal> {
     let wrong = match object {
         None => "which does not exist",
         Some(object) if object.has_ended() => "which is retired",

@@ -9,8 +9,8 @@ use std::hash::Hash;
 use chassis::database::{Connection, StoreError};
 use chassis::on_database;
 use deliverability::{
-    Change, Code, Location, LocationId, MAX_TREE_DEPTH, PlaceSelector, Product, ProductId, ProductSelector, Rule,
-    RuleId,
+    Change, Code, Location, LocationId, MAX_TREE_DEPTH, PlaceSelector, Product, ProductId, ProductSelector,
+    Rule, RuleId,
 };
 use sqlx::AssertSqlSafe;
 use uuid::Uuid;
@@ -158,6 +158,7 @@ impl Draft {
                 Change::Product(_) => {}
                 Change::Location(location) => {
                     locations.push(location);
+                    places.push(location.id);
                     places.extend(location.parent);
                 }
                 Change::Rule(rule) => {
@@ -182,7 +183,11 @@ impl Draft {
     }
 
     /// Writes what changed as of a revision.
-    pub(super) async fn save(&self, connection: &mut Connection<'_>, revision: Revision) -> Result<(), StoreError> {
+    pub(super) async fn save(
+        &self,
+        connection: &mut Connection<'_>,
+        revision: Revision,
+    ) -> Result<(), StoreError> {
         tables::save_products(connection, &self.products.changed(), revision).await?;
         tables::save_locations(connection, &self.locations.changed(), revision).await?;
         tables::save_rules(connection, &self.rules.changed(), revision).await
@@ -194,12 +199,11 @@ impl Draft {
         connection: &mut Connection<'_>,
         ids: Vec<LocationId>,
     ) -> Result<(), StoreError> {
-        let mut wanted = ids;
-        for _ in 0..MAX_TREE_DEPTH {
-            self.load::<Location>(connection, wanted.iter().copied()).await?;
-            let parents = wanted.iter().filter_map(|id| self.locations.get(*id)?.parent);
-            wanted = distinct(parents.filter(|parent| !self.locations.known.contains_key(parent)));
-            if wanted.is_empty() {
+        let mut level = ids;
+        for _ in 0..=MAX_TREE_DEPTH {
+            self.load::<Location>(connection, level.iter().copied()).await?;
+            level = distinct(level.iter().filter_map(|id| self.locations.get(*id)?.parent));
+            if level.is_empty() {
                 break;
             }
         }
@@ -214,7 +218,8 @@ impl Draft {
         let codes = locations.iter().filter_map(|location| location.code.clone());
         let wanted = distinct(codes.filter(|code| !self.codes.contains_key(code)));
         let texts: Vec<String> = wanted.iter().map(|code| code.as_str().to_owned()).collect();
-        let found = tables::where_in::<Location, _>(connection, "code", "AND state <> 'RETIRED'", &texts).await?;
+        let found =
+            tables::where_in::<Location, _>(connection, "code", "AND state <> 'RETIRED'", &texts).await?;
         self.codes.extend(wanted.into_iter().map(|code| (code, None)));
         for stored in found {
             if let Some(code) = stored.object.code {
@@ -229,10 +234,12 @@ impl Draft {
         connection: &mut Connection<'_>,
         locations: &[&Location],
     ) -> Result<(), StoreError> {
-        let parents = locations.iter().filter(|location| location.postal.is_some()).map(|location| location.parent);
+        let parents =
+            locations.iter().filter(|location| location.postal.is_some()).map(|location| location.parent);
         let wanted = distinct(parents.filter(|parent| !self.postal.contains_key(parent)));
         let ids: Vec<Uuid> = wanted.iter().flatten().map(|id| id.as_uuid()).collect();
-        let mut siblings = tables::where_in::<Location, _>(connection, "parent_id", POSTAL_SIBLINGS, &ids).await?;
+        let mut siblings =
+            tables::where_in::<Location, _>(connection, "parent_id", POSTAL_SIBLINGS, &ids).await?;
         if wanted.contains(&None) {
             let sql = format!("{} {POSTAL_ROOTS}", tables::select::<Location>());
             let rows: Vec<<Location as Table>::Row> =
@@ -255,7 +262,8 @@ impl Draft {
         locations: &[&Location],
     ) -> Result<(), StoreError> {
         for location in locations {
-            let moves = self.locations.get(location.id).is_some_and(|before| before.parent != location.parent);
+            let moves =
+                self.locations.get(location.id).is_some_and(|before| before.parent != location.parent);
             if moves {
                 let limit = i64::try_from(MAX_TREE_DEPTH).unwrap_or(i64::MAX);
                 let height: Option<i64> = on_database!(&mut *connection, c => {

@@ -104,8 +104,10 @@ async fn page(connection: &mut Connection<'_>, after: Cursor, limit: u32) -> Res
     }
     // A kind that fills the page bounds what is worth reading of the next kinds.
     let mut upto = head.revision;
-    upto = read::<Product>(connection, after, upto, limit, Kind::Product, Change::Product, &mut changes).await?;
-    upto = read::<Location>(connection, after, upto, limit, Kind::Location, Change::Location, &mut changes).await?;
+    upto =
+        read::<Product>(connection, after, upto, limit, Kind::Product, Change::Product, &mut changes).await?;
+    upto = read::<Location>(connection, after, upto, limit, Kind::Location, Change::Location, &mut changes)
+        .await?;
     read::<Rule>(connection, after, upto, limit, Kind::Rule, Change::Rule, &mut changes).await?;
     changes.sort_unstable_by_key(|(cursor, _)| *cursor);
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);

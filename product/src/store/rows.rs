@@ -2,9 +2,9 @@
 
 use chassis::database::StoreError;
 use deliverability::{
-    Code, Effect, Invalid, Limits, Location, LocationId, LocationKind, Name, Note, PlaceSelector, PostalMatcher,
-    PostalRange, Postcode, Product, ProductId, ProductSelector, Rule, RuleId, Side, Size, State, Tag, Tags, Timestamp,
-    Validity, Weight,
+    Code, Effect, Invalid, Limits, Location, LocationId, LocationKind, Name, Note, PlaceSelector,
+    PostalMatcher, PostalRange, Postcode, Product, ProductId, ProductSelector, Rule, RuleId, Side, Size,
+    State, Tag, Tags, Timestamp, Validity, Weight,
 };
 use sqlx::FromRow;
 use uuid::Uuid;
@@ -157,7 +157,9 @@ impl Row for LocationRow {
             None => None,
             Some("EXACT") => Some(PostalMatcher::Exact(Postcode::parse(&first)?)),
             Some("PREFIX") => Some(PostalMatcher::Prefix(Postcode::parse(&first)?)),
-            Some(_) => Some(PostalMatcher::Range(PostalRange::parse(&first, &self.postal_last.unwrap_or_default())?)),
+            Some(_) => {
+                Some(PostalMatcher::Range(PostalRange::parse(&first, &self.postal_last.unwrap_or_default())?))
+            }
         };
         Ok(Location {
             id: LocationId::from_uuid(self.location_id)?,
@@ -200,7 +202,11 @@ impl Row for RuleRow {
                 (None, Some(zone)) => PlaceSelector::Zone(Tag::parse(&zone)?),
                 (None, None) => PlaceSelector::Any,
             },
-            limits: Limits::new(limit(self.max_weight_g)?, limit(self.max_side_mm)?, limit(self.max_quantity)?)?,
+            limits: Limits::new(
+                limit(self.max_weight_g)?,
+                limit(self.max_side_mm)?,
+                limit(self.max_quantity)?,
+            )?,
             validity: Validity::new(instant(self.valid_from_us)?, instant(self.valid_until_us)?)?,
             note: Note::parse(&self.note)?,
             version: number(self.version)?,

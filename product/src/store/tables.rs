@@ -19,11 +19,7 @@ const BATCH_ROWS: usize = 500;
 
 /// A kind of object and the table it lies in.
 pub trait Table: Sized {
-    type Row: Row<Object = Self>
-        + for<'r> FromRow<'r, SqliteRow>
-        + for<'r> FromRow<'r, PgRow>
-        + Send
-        + Unpin;
+    type Row: Row<Object = Self> + for<'r> FromRow<'r, SqliteRow> + for<'r> FromRow<'r, PgRow> + Send + Unpin;
 
     /// Name of the table and of its key.
     const TABLE: &'static str;
@@ -37,7 +33,15 @@ impl Table for Product {
     const TABLE: &'static str = "products";
     const KEY: &'static str = "product_id";
     const COLUMNS: &'static [&'static str] = &[
-        "product_id", "name", "classes", "weight_g", "length_mm", "width_mm", "height_mm", "state", "version",
+        "product_id",
+        "name",
+        "classes",
+        "weight_g",
+        "length_mm",
+        "width_mm",
+        "height_mm",
+        "state",
+        "version",
         "revision",
     ];
 }
@@ -48,8 +52,18 @@ impl Table for Location {
     const TABLE: &'static str = "locations";
     const KEY: &'static str = "location_id";
     const COLUMNS: &'static [&'static str] = &[
-        "location_id", "parent_id", "kind", "code", "name", "zones", "postal_kind", "postal_first", "postal_last",
-        "state", "version", "revision",
+        "location_id",
+        "parent_id",
+        "kind",
+        "code",
+        "name",
+        "zones",
+        "postal_kind",
+        "postal_first",
+        "postal_last",
+        "state",
+        "version",
+        "revision",
     ];
 }
 
@@ -59,8 +73,22 @@ impl Table for Rule {
     const TABLE: &'static str = "rules";
     const KEY: &'static str = "rule_id";
     const COLUMNS: &'static [&'static str] = &[
-        "rule_id", "effect", "product_id", "product_class", "location_id", "zone", "selectors", "max_weight_g",
-        "max_side_mm", "max_quantity", "valid_from_us", "valid_until_us", "note", "deleted", "version", "revision",
+        "rule_id",
+        "effect",
+        "product_id",
+        "product_class",
+        "location_id",
+        "zone",
+        "selectors",
+        "max_weight_g",
+        "max_side_mm",
+        "max_quantity",
+        "valid_from_us",
+        "valid_until_us",
+        "note",
+        "deleted",
+        "version",
+        "revision",
     ];
 }
 

@@ -173,9 +173,15 @@ impl Store {
     ///
     /// # Errors
     /// The database is silent: then the outcome is not known.
-    pub async fn import(&self, rows: Vec<Change>, draft: Draft, validate_only: bool) -> Result<Imported, StoreError> {
+    pub async fn import(
+        &self,
+        rows: Vec<Change>,
+        draft: Draft,
+        validate_only: bool,
+    ) -> Result<Imported, StoreError> {
         let database = self.database.clone();
-        let imported = self.database.run(async move { import(&database, rows, draft, validate_only).await }).await?;
+        let imported =
+            self.database.run(async move { import(&database, rows, draft, validate_only).await }).await?;
         self.committed();
         Ok(imported)
     }
@@ -185,7 +191,8 @@ impl Store {
     /// # Errors
     /// The database is silent.
     pub async fn new_epoch(&self) -> Result<Head, StoreError> {
-        const NEW_EPOCH: &str = "UPDATE catalogue_head SET epoch = $1 WHERE only_row = 1 RETURNING epoch, revision";
+        const NEW_EPOCH: &str =
+            "UPDATE catalogue_head SET epoch = $1 WHERE only_row = 1 RETURNING epoch, revision";
         let mut transaction = self.database.write().await?;
         let row: (Uuid, i64) = on_database!(transaction.connection(), c => {
             sqlx::query_as(NEW_EPOCH).bind(Epoch::fresh().as_uuid()).fetch_one(c).await?
@@ -209,7 +216,8 @@ where
     draft.load_surroundings(connection, &[wanted.clone().into_change()]).await?;
     admit(&mut draft, wanted)?;
     // What is stored now was there before, or has just been admitted.
-    let object = T::shelf(&draft).get(id).cloned().ok_or(Refusal::NotFound { kind: T::KIND, id: T::uuid(id) })?;
+    let object =
+        T::shelf(&draft).get(id).cloned().ok_or(Refusal::NotFound { kind: T::KIND, id: T::uuid(id) })?;
     let head = transaction.finish(&draft, false).await?;
     Ok(Saved { object, head })
 }

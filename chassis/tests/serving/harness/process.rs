@@ -1,0 +1,61 @@
+//! Serving as a process does: `server::run` on a thread of its own, over real sockets.
+
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+
+use chassis::health::Health;
+use chassis::server;
+use chassis::settings::ServerSettings;
+use chassis::shutdown::{Shutdown, Trigger};
+use tokio::net::TcpStream;
+use tokio::sync::oneshot;
+
+use super::{Client, Script, soon, wire};
+
+/// A server on a port of its own.
+pub struct Process {
+    pub script: Script,
+    pub address: SocketAddr,
+    trigger: Trigger,
+    result: oneshot::Receiver<io::Result<()>>,
+}
+
+impl Process {
+    pub fn start(settings: ServerSettings) -> Self {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+        let address = listener.local_addr().unwrap();
+        let (trigger, shutdown) = Shutdown::new();
+        let script = Script::new(shutdown.clone());
+        let health = Health::new(&["test.Script"]);
+        let (done, result) = oneshot::channel();
+        let make_services = {
+            let (script, health, shutdown) = (script.clone(), health.clone(), shutdown.clone());
+            move || wire::services(&script, &health, &shutdown)
+        };
+        std::thread::spawn(move || {
+            let _ = done.send(server::run(listener, &settings, make_services, health, shutdown));
+        });
+        Self { script, address, trigger, result }
+    }
+
+    /// A bare connection.
+    pub async fn connect(&self) -> TcpStream {
+        let connection = TcpStream::connect(self.address).await.unwrap();
+        connection.set_nodelay(true).unwrap();
+        connection
+    }
+
+    pub async fn client(&self) -> Client {
+        Client::over(self.connect().await).await
+    }
+
+    /// Starts the drain.
+    pub fn end(&self) {
+        self.trigger.start();
+    }
+
+    /// What `run` returned, which must be soon.
+    pub async fn returned(self) -> io::Result<()> {
+        soon(self.result).await.expect("run did not panic")
+    }
+}

@@ -1,0 +1,42 @@
+//! The runtimes of a process: each has its share, and a process that can't have them all does not serve.
+
+use std::collections::HashMap;
+use std::net::TcpListener;
+
+use chassis::health::Health;
+use chassis::server;
+use chassis::services::Services;
+use chassis::settings::ServerSettings;
+use chassis::shutdown::Shutdown;
+
+use crate::harness::{Process, soon};
+
+#[tokio::test]
+async fn connections_are_spread_evenly_over_the_runtimes() {
+    let process = Process::start(ServerSettings { threads: Some(3), ..ServerSettings::default() });
+    let mut clients = Vec::new();
+    let mut connections = HashMap::<String, usize>::new();
+    for _ in 0..9 {
+        let client = process.client().await;
+        *connections.entry(client.say("thread").await.unwrap()).or_default() += 1;
+        clients.push(client);
+    }
+    let mut connections: Vec<_> = connections.into_iter().collect();
+    connections.sort();
+    let expected = ["serving-0", "serving-1", "serving-2"].map(|name| (name.to_owned(), 3));
+    assert_eq!(connections, expected);
+    process.end();
+    process.returned().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_runtime_whose_services_cannot_be_made_is_an_error_not_a_hang() {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let (_trigger, shutdown) = Shutdown::new();
+    let running = tokio::task::spawn_blocking(move || {
+        let make_services = || -> Services { panic!("no client for you") };
+        server::run(listener, &ServerSettings::default(), make_services, Health::new(&[]), shutdown)
+    });
+    let error = soon(running).await.unwrap().unwrap_err();
+    assert!(error.to_string().contains("ended before it served"), "{error}");
+}

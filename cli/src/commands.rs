@@ -1,0 +1,80 @@
+//! The commands, a module for each.
+
+mod check;
+mod deliver;
+mod deliveries;
+mod export;
+mod import;
+mod place;
+mod resolve;
+mod status;
+mod up;
+mod watch;
+
+use clap::Subcommand;
+
+use crate::exit::{Exit, Failure};
+
+/// What to do.
+#[derive(Subcommand, Debug)]
+pub enum Command {
+    /// Start both services on this machine, with a sample catalogue; Ctrl-C ends them.
+    Up(up::Args),
+    /// Bring products, locations and rules into the catalogue.
+    Import(import::Args),
+    /// Write the catalogue as lines that `import` takes.
+    Export(export::Args),
+    /// Ask whether a product can be delivered to a location.
+    Check(check::Args),
+    /// Find the location that an address lies in.
+    Resolve(resolve::Args),
+    /// Make a delivery, if it can be made.
+    Deliver(deliver::Args),
+    /// List deliveries, or read, dispatch, complete, return or cancel one.
+    Deliveries(deliveries::Args),
+    /// Print changes of the catalogue as they happen.
+    Watch(watch::Args),
+    /// Show whether the services are there and serving.
+    Status(status::Args),
+    /// Be the Product service: what `up` starts.
+    #[command(hide = true)]
+    ServeProduct(product::Args),
+}
+
+// === impl Command ===
+
+impl Command {
+    /// Does it, to the end.
+    ///
+    /// # Errors
+    /// What was wrong, with the exit code that says so.
+    pub fn run(self) -> Result<Exit, Failure> {
+        match self {
+            Self::Up(args) => on_runtime(up::run(args)),
+            Self::Import(args) => on_runtime(import::run(args)),
+            Self::Export(args) => on_runtime(export::run(args)),
+            Self::Check(args) => on_runtime(check::run(args)),
+            Self::Resolve(args) => on_runtime(resolve::run(args)),
+            Self::Deliver(args) => on_runtime(deliver::run(args)),
+            Self::Deliveries(args) => on_runtime(deliveries::run(args)),
+            Self::Watch(args) => on_runtime(watch::run(args)),
+            Self::Status(args) => on_runtime(status::run(args)),
+            Self::ServeProduct(args) => served(product::run(&args)),
+        }
+    }
+}
+
+/// The commands wait for sockets and do little else: one thread is enough.
+fn on_runtime(command: impl Future<Output = Result<Exit, Failure>>) -> Result<Exit, Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| Failure::new(Exit::No, format!("can't start: {error}")))?;
+    runtime.block_on(command)
+}
+
+/// `{error:#}` tells the whole chain of an anyhow error.
+fn served(outcome: Result<(), impl std::fmt::Display>) -> Result<Exit, Failure> {
+    match outcome {
+        Ok(()) => Ok(Exit::Done),
+        Err(error) => Err(Failure::new(Exit::No, format!("{error:#}"))),
+    }
+}

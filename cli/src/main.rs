@@ -1,0 +1,42 @@
+//! `candeliver`: starts both services on this machine, and speaks to them over the wire.
+//!
+//! | to know | read |
+//! |---|---|
+//! | what a command does | `commands/`, a file for each |
+//! | how a service is reached, and how its errors are told | `clients.rs`, `clients/` |
+//! | how answers look | `tables.rs`, `words.rs`; for programs `json.rs` |
+//! | what the exit codes mean | `exit.rs` |
+
+mod clients;
+mod commands;
+mod exit;
+mod json;
+mod progress;
+mod tables;
+mod words;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// Foreign keys between microservices: checks that a product can be delivered to a location before a delivery is stored.
+///
+/// `candeliver up` starts both services on this machine with a sample catalogue; the other commands speak to them, here
+/// or elsewhere.
+#[derive(Parser, Debug)]
+#[command(name = "candeliver", version, after_help = exit::TABLE, disable_help_subcommand = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: commands::Command,
+}
+
+fn main() -> ExitCode {
+    let cli: Cli = chassis::settings::parse();
+    match cli.command.run() {
+        Ok(exit) => exit.into(),
+        Err(failure) => failure.tell().into(),
+    }
+}

@@ -1,0 +1,72 @@
+//! The Delivery service on a listener, over a store.
+
+use std::io;
+use std::net::TcpListener;
+use std::time::Duration;
+
+use chassis::health::Health;
+use chassis::reflection;
+use chassis::services::Services;
+use chassis::settings::ServerSettings;
+use chassis::shutdown::Shutdown;
+use proto::delivery::v1::delivery_service_server::{self, DeliveryServiceServer};
+
+use crate::create::DeferLimits;
+use crate::grpc::DeliveryHandlers;
+use crate::products::{ProductSettings, Products};
+use crate::store::Store;
+use crate::{readiness, verifier};
+
+/// What probes ask for.
+pub const SERVICE_NAMES: &[&str] = &[delivery_service_server::SERVICE_NAME];
+
+/// The largest request, a create with all its fields, is under 1 kB.
+const MAX_REQUEST_BYTES: usize = 16 * 1024;
+
+/// What the service does by itself, as told at start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rules {
+    /// How far DEFER goes.
+    pub defer: DeferLimits,
+    /// How old a decision may be when its delivery is dispatched.
+    pub recheck_after: Duration,
+}
+
+/// Serves until `shutdown`, then drains. The store's runtime must outlive it.
+///
+/// # Errors
+/// The listener does not work, or the system gives no threads.
+pub fn serve(
+    listener: TcpListener,
+    settings: &ServerSettings,
+    store: Store,
+    products: ProductSettings,
+    rules: Rules,
+    shutdown: Shutdown,
+) -> io::Result<()> {
+    let health = Health::new(SERVICE_NAMES);
+    let (reflection, reflection_alpha) =
+        reflection::services(&[proto::FILE_DESCRIPTOR_SET]).map_err(io::Error::other)?;
+    let runtime = store.database().runtime().clone();
+    let watching = runtime.spawn(readiness::watch(store.clone(), health.clone()));
+    let verifying = runtime.spawn(verifier::verify(store.clone(), products.clone()));
+
+    let make_services = {
+        let (health, shutdown) = (health.clone(), shutdown.clone());
+        move || {
+            // A connection stays on the runtime that made it: one for each.
+            let products = Products::connect_lazy(&products);
+            let handlers = DeliveryHandlers::new(store.clone(), products, rules);
+            Services::new()
+                .add(DeliveryServiceServer::new(handlers).max_decoding_message_size(MAX_REQUEST_BYTES))
+                .add_unlimited(health.service(shutdown.clone()))
+                .add_unlimited(reflection.clone())
+                .add_unlimited(reflection_alpha.clone())
+        }
+    };
+    let served = chassis::server::run(listener, settings, make_services, health, shutdown);
+    // What a verifier has in hand is done to its end or claimed again when its lease is over.
+    verifying.abort();
+    watching.abort();
+    served
+}

@@ -1,0 +1,163 @@
+//! Rows as they lie in the table, and the deliveries they stand for.
+
+use chassis::database::StoreError;
+use deliverability::{Invalid, LocationId, ProductId, Quantity, RuleId, RuleRef, Timestamp, Verdict};
+use sqlx::FromRow;
+use uuid::Uuid;
+
+use crate::domain::{
+    Admission, Delivery, DeliveryId, Evidence, ExternalReference, Order, RevisionToken, Source, State, UnknownWord,
+};
+
+/// The columns of a `DeliveryRow`, for the constants that statements are.
+macro_rules! columns {
+    () => {
+        "delivery_id, product_id, location_id, quantity, external_reference, fingerprint, state, verdict, reason, \
+         source, revision, check_time_us, deciding_rules, verify_by_us, min_revision, version, create_time_us, \
+         update_time_us"
+    };
+}
+pub(super) use columns;
+
+#[derive(FromRow)]
+pub(super) struct DeliveryRow {
+    delivery_id: Uuid,
+    product_id: Uuid,
+    location_id: Uuid,
+    quantity: i64,
+    external_reference: Option<String>,
+    pub(super) fingerprint: Vec<u8>,
+    state: String,
+    verdict: Option<String>,
+    reason: Option<String>,
+    source: Option<String>,
+    revision: Option<String>,
+    check_time_us: Option<i64>,
+    deciding_rules: String,
+    verify_by_us: Option<i64>,
+    min_revision: Option<String>,
+    version: i64,
+    create_time_us: i64,
+    update_time_us: i64,
+}
+
+/// Evidence as its columns hold it.
+pub(super) struct EvidenceColumns {
+    pub(super) verdict: Option<&'static str>,
+    pub(super) reason: Option<String>,
+    pub(super) source: Option<&'static str>,
+    pub(super) revision: Option<String>,
+    pub(super) check_time_us: Option<i64>,
+    pub(super) deciding_rules: String,
+}
+
+/// What a stored value that is none of ours becomes.
+struct Unreadable(String);
+
+// === impl Unreadable ===
+
+impl From<&'static str> for Unreadable {
+    fn from(why: &'static str) -> Self {
+        Self(why.to_owned())
+    }
+}
+
+impl From<Invalid> for Unreadable {
+    fn from(invalid: Invalid) -> Self {
+        Self(invalid.to_string())
+    }
+}
+
+impl From<UnknownWord> for Unreadable {
+    fn from(unknown: UnknownWord) -> Self {
+        Self(unknown.to_string())
+    }
+}
+
+impl From<serde_json::Error> for Unreadable {
+    fn from(error: serde_json::Error) -> Self {
+        Self(error.to_string())
+    }
+}
+
+impl From<std::num::TryFromIntError> for Unreadable {
+    fn from(error: std::num::TryFromIntError) -> Self {
+        Self(error.to_string())
+    }
+}
+
+// === impl DeliveryRow ===
+
+impl DeliveryRow {
+    /// The delivery that the row stands for.
+    pub(super) fn into_delivery(self) -> Result<Delivery, StoreError> {
+        let id = self.delivery_id;
+        self.read().map_err(|Unreadable(why)| StoreError::Corrupt(format!("delivery {id}: {why}")))
+    }
+
+    fn read(self) -> Result<Delivery, Unreadable> {
+        let admission = match self.verdict.as_deref() {
+            None => Admission::Unchecked {
+                verify_by: self.verify_by_us.map(Timestamp::from_unix_micros).transpose()?,
+            },
+            Some(verdict) => Admission::Checked(Evidence {
+                verdict: read_verdict(verdict)?,
+                reason: self.reason.ok_or("a verdict without a reason")?,
+                source: Source::parse(&self.source.ok_or("a verdict without a source")?)?,
+                revision: RevisionToken::parse(&self.revision.ok_or("a verdict without a revision")?)?,
+                check_time: Timestamp::from_unix_micros(self.check_time_us.ok_or("a verdict without a time")?)?,
+                deciding_rules: read_rules(&self.deciding_rules)?,
+            }),
+        };
+        Ok(Delivery {
+            id: DeliveryId::from_uuid(self.delivery_id)?,
+            order: Order {
+                product: ProductId::from_uuid(self.product_id)?,
+                location: LocationId::from_uuid(self.location_id)?,
+                quantity: Quantity::new(u32::try_from(self.quantity)?)?,
+                external_reference: self.external_reference.as_deref().map(ExternalReference::parse).transpose()?,
+            },
+            state: State::parse(&self.state)?,
+            admission,
+            min_revision: self.min_revision.as_deref().map(RevisionToken::parse).transpose()?,
+            version: u32::try_from(self.version)?,
+            create_time: Timestamp::from_unix_micros(self.create_time_us)?,
+            update_time: Timestamp::from_unix_micros(self.update_time_us)?,
+        })
+    }
+}
+
+// === impl EvidenceColumns ===
+
+impl EvidenceColumns {
+    /// Evidence on its way into its columns; no evidence makes them NULL.
+    pub(super) fn new(evidence: Option<&Evidence>) -> Self {
+        Self {
+            verdict: evidence.map(|evidence| evidence.verdict.as_str()),
+            reason: evidence.map(|evidence| evidence.reason.clone()),
+            source: evidence.map(|evidence| evidence.source.as_str()),
+            revision: evidence.map(|evidence| evidence.revision.as_str().to_owned()),
+            check_time_us: evidence.map(|evidence| evidence.check_time.unix_micros()),
+            deciding_rules: write_rules(evidence.map_or(&[], |evidence| &evidence.deciding_rules)),
+        }
+    }
+}
+
+/// Rules as they are stored: JSON text.
+fn write_rules(rules: &[RuleRef]) -> String {
+    // Neither a UUID nor a number has a character that JSON escapes.
+    let pairs: Vec<_> = rules.iter().map(|rule| format!("[\"{}\",{}]", rule.id, rule.version)).collect();
+    format!("[{}]", pairs.join(","))
+}
+
+fn read_rules(stored: &str) -> Result<Vec<RuleRef>, Unreadable> {
+    let pairs: Vec<(String, u32)> = serde_json::from_str(stored)?;
+    pairs.into_iter().map(|(id, version)| Ok(RuleRef { id: RuleId::parse(&id)?, version })).collect()
+}
+
+fn read_verdict(stored: &str) -> Result<Verdict, Unreadable> {
+    [Verdict::Deliverable, Verdict::NotDeliverable]
+        .into_iter()
+        .find(|verdict| verdict.as_str() == stored)
+        .ok_or_else(|| Unreadable(format!("{stored:?} is no verdict")))
+}

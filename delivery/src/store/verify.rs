@@ -1,0 +1,178 @@
+//! How verifiers, of one process or of many, share the PENDING deliveries: each claims some for a while by a lease that is
+//! committed before anybody calls Product, so no transaction spans a call, and a verifier that dies holds nobody up.
+
+use chassis::database::{Connection, Database, StoreError};
+use chassis::on_database;
+use deliverability::Timestamp;
+use sqlx::AssertSqlSafe;
+
+use super::Store;
+use super::rows::{DeliveryRow, columns};
+use super::transition::Update;
+use crate::domain::{Delivery, DeliveryId, Evidence, State};
+
+const RELEASE: &str = "UPDATE deliveries SET lease_until_us = 0 WHERE state = 'PENDING' AND lease_until_us = $1";
+const REST: &str = "UPDATE deliveries SET lease_until_us = $1 WHERE delivery_id = $2 AND state = 'PENDING'";
+
+/// What Product said of a delivery that waited for it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settlement {
+    /// Which delivery.
+    pub id: DeliveryId,
+    /// The version that was claimed.
+    pub version: u32,
+    /// What Product said.
+    pub evidence: Evidence,
+}
+
+// === impl Store ===
+
+impl Store {
+    /// Claims the oldest PENDING deliveries that nobody else has and that may still be asked for, until `lease_until`.
+    /// Claiming is no change: the version stays.
+    ///
+    /// # Errors
+    /// The database is silent.
+    pub async fn claim(
+        &self,
+        limit: u32,
+        lease_until: Timestamp,
+        now: Timestamp,
+    ) -> Result<Vec<Delivery>, StoreError> {
+        let database = self.database.clone();
+        self.database.run(async move { claim(&database, limit, lease_until, now).await }).await
+    }
+
+    /// Gives back what is left of a claim, known by its lease.
+    ///
+    /// # Errors
+    /// The database is silent.
+    pub async fn release(&self, lease_until: Timestamp) -> Result<(), StoreError> {
+        let database = self.database.clone();
+        let unit = async move {
+            let mut transaction = database.write().await?;
+            on_database!(transaction.connection(), c => {
+                sqlx::query(RELEASE).bind(lease_until.unix_micros()).execute(c).await.map(drop)?;
+            });
+            transaction.commit().await
+        };
+        self.database.run(unit).await
+    }
+
+    /// Leaves deliveries alone until an instant.
+    ///
+    /// # Errors
+    /// The database is silent.
+    pub async fn rest(&self, mut ids: Vec<DeliveryId>, until: Timestamp) -> Result<(), StoreError> {
+        // In one order everywhere, so that two transactions never wait for each other.
+        ids.sort_unstable();
+        let database = self.database.clone();
+        let unit = async move {
+            let mut transaction = database.write().await?;
+            for id in ids {
+                on_database!(transaction.connection(), c => {
+                    sqlx::query(REST).bind(until.unix_micros()).bind(id.as_uuid()).execute(c).await.map(drop)?;
+                });
+            }
+            transaction.commit().await
+        };
+        self.database.run(unit).await
+    }
+
+    /// Makes of each delivery what Product said, all in one transaction. One that is not PENDING at that version any more,
+    /// because it was cancelled or another verifier was faster, stays as it is. Says how many were settled.
+    ///
+    /// # Errors
+    /// The database is silent: then it is as if Product had not been asked, or as if it had.
+    pub async fn settle(&self, mut settlements: Vec<Settlement>, now: Timestamp) -> Result<u64, StoreError> {
+        settlements.sort_unstable_by_key(|settlement| settlement.id);
+        let database = self.database.clone();
+        let unit = async move {
+            let mut transaction = database.write().await?;
+            let mut settled = 0;
+            for Settlement { id, version, evidence } in &settlements {
+                let update = Update {
+                    id: *id,
+                    from: State::Pending,
+                    version: *version,
+                    to: evidence.transition().target(),
+                    evidence: Some(evidence),
+                };
+                settled += u64::from(update.apply(&mut transaction.connection(), now).await?.is_some());
+            }
+            transaction.commit().await?;
+            Ok(settled)
+        };
+        self.database.run(unit).await
+    }
+
+    /// Ends the wait of up to `limit` PENDING deliveries whose verify_by has passed, leased or not. Says how many.
+    ///
+    /// # Errors
+    /// The database is silent.
+    pub async fn expire(&self, limit: u32, now: Timestamp) -> Result<u64, StoreError> {
+        let database = self.database.clone();
+        let unit = async move {
+            let mut transaction = database.write().await?;
+            let connection = transaction.connection();
+            let sql = format!(
+                "WITH overdue AS MATERIALIZED (SELECT delivery_id FROM deliveries \
+                 WHERE state = 'PENDING' AND verify_by_us <= $1 \
+                 ORDER BY create_time_us, delivery_id LIMIT $2 {}) \
+                 UPDATE deliveries SET state = 'EXPIRED', version = version + 1, update_time_us = $1, \
+                 lease_until_us = 0 WHERE state = 'PENDING' AND delivery_id IN (SELECT delivery_id FROM overdue)",
+                lock_unlocked_rows(&connection)
+            );
+            let expired = on_database!(connection, c => {
+                let query = sqlx::query(AssertSqlSafe(sql)).bind(now.unix_micros()).bind(i64::from(limit));
+                query.execute(c).await?.rows_affected()
+            });
+            transaction.commit().await?;
+            Ok(expired)
+        };
+        self.database.run(unit).await
+    }
+}
+
+async fn claim(
+    database: &Database,
+    limit: u32,
+    lease_until: Timestamp,
+    now: Timestamp,
+) -> Result<Vec<Delivery>, StoreError> {
+    let mut transaction = database.write().await?;
+    let connection = transaction.connection();
+    // MATERIALIZED, lest PostgreSQL runs the inner query more than once and claims more than the limit.
+    let sql = format!(
+        concat!(
+            "WITH oldest AS MATERIALIZED (SELECT delivery_id FROM deliveries \
+             WHERE state = 'PENDING' AND lease_until_us <= $1 AND verify_by_us > $1 \
+             ORDER BY create_time_us, delivery_id LIMIT $2 {}) \
+             UPDATE deliveries SET lease_until_us = $3 WHERE delivery_id IN (SELECT delivery_id FROM oldest) RETURNING ",
+            columns!()
+        ),
+        lock_unlocked_rows(&connection)
+    );
+    let rows: Vec<DeliveryRow> = on_database!(connection, c => {
+        sqlx::query_as(AssertSqlSafe(sql))
+            .bind(now.unix_micros())
+            .bind(i64::from(limit))
+            .bind(lease_until.unix_micros())
+            .fetch_all(c)
+            .await?
+    });
+    transaction.commit().await?;
+    let mut claimed = rows.into_iter().map(DeliveryRow::into_delivery).collect::<Result<Vec<_>, _>>()?;
+    // RETURNING has no order.
+    claimed.sort_unstable_by_key(|delivery| (delivery.create_time, delivery.id));
+    Ok(claimed)
+}
+
+/// Where the dialects differ: on PostgreSQL writers run side by side, and a row that one of them has in hand is not worth
+/// waiting for; SQLite has one writer.
+fn lock_unlocked_rows(connection: &Connection<'_>) -> &'static str {
+    match connection {
+        Connection::Sqlite(_) => "",
+        Connection::Postgres(_) => "FOR UPDATE SKIP LOCKED",
+    }
+}
