@@ -5,18 +5,24 @@ use std::{env, error::Error, fs};
 
 use prost::Message;
 
+/// The services, each with a folder of its own below `proto/candeliver/`.
+const SERVICES: &[&str] = &["product", "delivery"];
+
 fn main() -> Result<(), Box<dyn Error>> {
     let root = PathBuf::from(env::var("CARGO_MANIFEST_DIR")?);
     let out = PathBuf::from(env::var("OUT_DIR")?);
-    let mut files = Vec::new();
-    find_protos(&root.join("candeliver"), &mut files)?;
-    files.sort();
-    println!("cargo::rerun-if-changed={}", root.join("candeliver").display());
+    let contract = root.join("candeliver");
+    println!("cargo::rerun-if-changed={}", contract.display());
 
-    let descriptors = protox::compile(&files, [&root])?;
-    // Reflection and the command line's JSON both read the contract from this file, comments left out.
-    fs::write(out.join("candeliver.bin"), descriptors.encode_to_vec())?;
-    tonic_prost_build::configure().compile_fds(descriptors)?;
+    for service in SERVICES {
+        let mut files = Vec::new();
+        find_protos(&contract.join(service), &mut files)?;
+        files.sort();
+        let descriptors = protox::compile(&files, [&root])?;
+        // What server reflection answers from, comments included.
+        fs::write(out.join(format!("{service}.bin")), descriptors.encode_to_vec())?;
+        tonic_prost_build::configure().compile_fds(descriptors)?;
+    }
     Ok(())
 }
 

@@ -1,9 +1,11 @@
 //! Deadlines: what a caller's `grpc-timeout` says, and how much of it is left.
 
+use std::pin::Pin;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use http::HeaderMap;
-use tokio::time::Instant;
+use tokio::time::{Instant, Sleep, sleep_until};
 
 use crate::settings::DEFAULT_CALL_TIMEOUT_SECONDS;
 
@@ -18,6 +20,10 @@ const MAX_DIGITS: usize = 8;
 /// When an answer is of no more use to the caller. Each request that `Services` hands to a handler has one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Deadline(Instant);
+
+/// Waits for a deadline. It costs nothing until it is first polled, which most calls never do.
+#[derive(Debug, Default)]
+pub(crate) struct Timer(Option<Pin<Box<Sleep>>>);
 
 /// A `grpc-timeout` that is not what the gRPC protocol wants.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,6 +61,14 @@ impl Deadline {
     #[must_use]
     pub fn remaining(self) -> Duration {
         self.0.saturating_duration_since(Instant::now())
+    }
+}
+
+// === impl Timer ===
+
+impl Timer {
+    pub(crate) fn poll(&mut self, deadline: Deadline, cx: &mut Context<'_>) -> Poll<()> {
+        self.0.get_or_insert_with(|| Box::pin(sleep_until(deadline.0))).as_mut().poll(cx)
     }
 }
 

@@ -42,7 +42,7 @@ pub fn serve(
     let index = Arc::new(Index::new(max_index_age));
     let watches = Watches::new(shutdown.clone());
     let (reflection, reflection_alpha) =
-        reflection::services(&[proto::FILE_DESCRIPTOR_SET]).map_err(io::Error::other)?;
+        reflection::services(&[proto::product::FILE_DESCRIPTOR_SET]).map_err(io::Error::other)?;
     let following = follower::follow(store.clone(), Arc::clone(&index), health.clone());
     let follower = store.database().runtime().spawn(following);
 

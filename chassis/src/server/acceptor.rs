@@ -40,7 +40,8 @@ impl Acceptor {
         self.runtime.block_on(async {
             tokio::select! {
                 () = shutdown.started() => Ok(()),
-                result = self.accept(runtimes) => result,
+                // A runtime without connections ends as soon as the shutdown starts, perhaps before this is noticed.
+                result = self.accept(runtimes) => if shutdown.is_started() { Ok(()) } else { result },
             }
         })
     }

@@ -6,31 +6,30 @@ use std::task::{Context, Poll, ready};
 
 use http::uri::PathAndQuery;
 use http::{HeaderMap, Response, StatusCode};
-use pin_project_lite::pin_project;
-use tokio::time::{Sleep, sleep_until};
+use http_body::Body;
 use tonic::Code;
 
 use super::Handling;
 use super::completion::complete;
 use super::reply::Reply;
-use crate::deadline::Deadline;
+use crate::deadline::{Deadline, Timer};
 use crate::load::Permit;
 use crate::panics;
 use crate::status::Failure;
 
-pin_project! {
-    /// A call: one that runs, or one that was refused.
-    #[project = CallProjection]
-    pub(crate) enum Call {
-        Running {
-            handler: Handling,
-            around: Option<Around>,
-            // Armed when the handler first has to wait: most never do.
-            #[pin]
-            timer: Option<Sleep>,
-        },
-        Refused { response: Option<Response<Reply>> },
-    }
+/// A call: one that runs, or one that was refused.
+pub(crate) enum Call {
+    /// The handler is at work.
+    Running(Running),
+    /// The answer was ready before any handler was asked.
+    Refused(Option<Response<Reply>>),
+}
+
+/// A call whose handler is at work.
+pub(crate) struct Running {
+    handler: Handling,
+    around: Option<Around>,
+    timer: Timer,
 }
 
 /// What stays with a call until its answer has ended.
@@ -47,25 +46,25 @@ pub(super) struct Around {
 impl Call {
     pub(super) fn run(around: Around, handle: impl FnOnce() -> Handling) -> Self {
         match panics::catch(handle) {
-            Ok(handler) => Self::Running { handler, around: Some(around), timer: None },
+            Ok(handler) => Self::Running(Running { handler, around: Some(around), timer: Timer::default() }),
             Err(panic) => Self::refused(around.panicked(&panic)),
         }
     }
 
     pub(super) fn refused(failure: Failure) -> Self {
-        Self::Refused { response: Some(failure.into_status().into_http()) }
+        Self::Refused(Some(failure.into_status().into_http()))
     }
 
     pub(super) fn refused_with_headers(headers: HeaderMap) -> Self {
         let mut response = Response::new(Reply::default());
         *response.headers_mut() = headers;
-        Self::Refused { response: Some(response) }
+        Self::Refused(Some(response))
     }
 
     pub(super) fn refused_as_http(status: StatusCode) -> Self {
         let mut response = Response::new(Reply::default());
         *response.status_mut() = status;
-        Self::Refused { response: Some(response) }
+        Self::Refused(Some(response))
     }
 }
 
@@ -73,37 +72,41 @@ impl Future for Call {
     type Output = Result<Response<Reply>, Infallible>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let (handler, around, mut timer) = match self.project() {
-            CallProjection::Running { handler, around, timer } => (handler, around, timer),
-            CallProjection::Refused { response } => {
-                return response.take().map_or(Poll::Pending, |response| Poll::Ready(Ok(response)));
+        match self.get_mut() {
+            Self::Running(running) => running.poll(cx).map(Ok),
+            Self::Refused(response) => {
+                response.take().map_or(Poll::Pending, |response| Poll::Ready(Ok(response)))
             }
-        };
-        let polled = panics::catch(|| handler.as_mut().poll(cx));
-        let Some(waiting) = around.as_ref() else { return Poll::Pending };
+        }
+    }
+}
+
+// === impl Running ===
+
+impl Running {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Response<Reply>> {
+        let polled = panics::catch(|| self.handler.as_mut().poll(cx));
+        let Some(around) = &self.around else { return Poll::Pending };
         let failure = match polled {
-            Ok(Poll::Ready(Ok(response))) => return Poll::Ready(Ok(answer(response, around.take()))),
+            Ok(Poll::Ready(Ok(response))) => return Poll::Ready(answer(response, self.around.take())),
             Ok(Poll::Pending) => {
-                if timer.is_none() {
-                    timer.set(Some(sleep_until(waiting.deadline.instant())));
-                }
-                if let Some(timer) = timer.as_pin_mut() {
-                    ready!(timer.poll(cx));
-                }
+                ready!(self.timer.poll(around.deadline, cx));
                 Failure::deadline_exceeded()
             }
-            Err(panic) => waiting.panicked(&panic),
+            Err(panic) => around.panicked(&panic),
         };
         // hyper drops this future, and the handler with it, as soon as it has the answer.
-        around.take();
-        Poll::Ready(Ok(failure.into_status().into_http()))
+        self.around = None;
+        Poll::Ready(failure.into_status().into_http())
     }
 }
 
 fn answer(response: Response<tonic::body::Body>, around: Option<Around>) -> Response<Reply> {
     let (mut head, body) = response.into_parts();
-    // A status in the head is the whole answer.
-    complete(&mut head.headers);
+    if body.is_end_stream() {
+        // The whole answer is its head, status included.
+        complete(&mut head.headers);
+    }
     Response::from_parts(head, Reply::new(body, around))
 }
 

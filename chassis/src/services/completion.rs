@@ -18,10 +18,12 @@ const TOO_LARGE: [&str; 2] = ["Error, decoded message length too large", "Error 
 
 /// Adds what is missing to the status in `headers`, if there is one.
 pub(super) fn complete(headers: &mut HeaderMap) {
-    match headers.get(Status::GRPC_STATUS) {
-        None => return,
-        Some(code) if code.as_bytes() == b"0" => return,
-        Some(_) => {}
+    // All is well in nearly every call, and then the status stands alone or first: no need to look it up.
+    let is_ok = |code: &http::HeaderValue| code.as_bytes() == b"0";
+    if headers.iter().next().is_some_and(|(name, code)| *name == Status::GRPC_STATUS && is_ok(code))
+        || headers.get(Status::GRPC_STATUS).is_none_or(is_ok)
+    {
+        return;
     }
     // With details it is a handler's own, and says what it is meant to say.
     if headers.contains_key(Status::GRPC_STATUS_DETAILS) {

@@ -7,34 +7,30 @@ use std::task::{Context, Poll, ready};
 use bytes::Bytes;
 use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
-use pin_project_lite::pin_project;
-use tokio::time::{Sleep, sleep_until};
 use tonic::Status;
 
 use super::call::Around;
 use super::completion::complete;
+use crate::deadline::Timer;
 use crate::panics;
 use crate::status::Failure;
 
-pin_project! {
-    /// The body of an answer. The load limit's permit goes when it does.
-    #[derive(Default)]
-    pub(crate) struct Reply {
-        messages: tonic::body::Body,
-        // None once the answer has ended.
-        around: Option<Around>,
-        streaming: bool,
-        // Armed when the stream first has to wait, and only for a deadline that the caller set.
-        #[pin]
-        timer: Option<Sleep>,
-    }
+/// The body of an answer. The load limit's permit goes when it does.
+#[derive(Default)]
+pub(crate) struct Reply {
+    messages: tonic::body::Body,
+    /// None once the answer has ended.
+    around: Option<Around>,
+    /// Whether a message has been sent.
+    streaming: bool,
+    timer: Timer,
 }
 
 // === impl Reply ===
 
 impl Reply {
     pub(super) fn new(messages: tonic::body::Body, around: Option<Around>) -> Self {
-        Self { messages, around, streaming: false, timer: None }
+        Self { messages, around, streaming: false, timer: Timer::default() }
     }
 }
 
@@ -46,35 +42,30 @@ impl Body for Reply {
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        let mut this = self.project();
-        let Some(around) = this.around.as_ref() else { return Poll::Ready(None) };
-        let polled = panics::catch(|| Pin::new(&mut *this.messages).poll_frame(cx));
+        let this = self.get_mut();
+        let Some(around) = &this.around else { return Poll::Ready(None) };
+        let polled = panics::catch(|| Pin::new(&mut this.messages).poll_frame(cx));
         let trailers = match polled {
             Ok(Poll::Ready(Some(Ok(frame)))) => match frame.into_trailers() {
                 Ok(trailers) => trailers,
-                Err(message) if !late(around, this.streaming) => return Poll::Ready(Some(Ok(message))),
+                Err(message) if !late(around, &mut this.streaming) => return Poll::Ready(Some(Ok(message))),
                 Err(_) => trailers(&Failure::deadline_exceeded().into_status()),
             },
             Ok(Poll::Ready(Some(Err(status)))) => trailers(&status),
             Ok(Poll::Ready(None)) => {
-                this.around.take();
+                this.around = None;
                 return Poll::Ready(None);
             }
             Ok(Poll::Pending) if !around.deadline_is_callers => return Poll::Pending,
             Ok(Poll::Pending) => {
-                if this.timer.is_none() {
-                    this.timer.set(Some(sleep_until(around.deadline.instant())));
-                }
-                if let Some(timer) = this.timer.as_pin_mut() {
-                    ready!(timer.poll(cx));
-                }
+                ready!(this.timer.poll(around.deadline, cx));
                 trailers(&Failure::deadline_exceeded().into_status())
             }
             Err(panic) => trailers(&around.panicked(&panic).into_status()),
         };
         // Trailers are the end: what made the messages goes at once, not when hyper lets go of the answer.
-        this.around.take();
-        *this.messages = tonic::body::Body::empty();
+        this.around = None;
+        this.messages = tonic::body::Body::empty();
         Poll::Ready(Some(Ok(Frame::trailers(completed(trailers)))))
     }
 

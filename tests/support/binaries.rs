@@ -1,0 +1,26 @@
+//! The programs under test, built before the first story so that none is stale.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+
+/// The path of `product`, `delivery` or `candeliver`.
+pub fn path(name: &str) -> PathBuf {
+    static FOLDER: OnceLock<PathBuf> = OnceLock::new();
+    FOLDER.get_or_init(build).join(name)
+}
+
+/// Builds in the profile that the stories themselves were built in. Where nothing changed it takes a moment.
+fn build() -> PathBuf {
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo.current_dir(env!("CARGO_MANIFEST_DIR")).args(["build", "--quiet", "--bins"]);
+    cargo.args(["-p", "product", "-p", "delivery", "-p", "cli"]);
+    if !cfg!(debug_assertions) {
+        cargo.arg("--release");
+    }
+    assert!(cargo.status().expect("cargo runs").success(), "the programs under test don't build");
+    // The stories' own binary lies in deps/, the programs beside that folder.
+    let story = std::env::current_exe().expect("a test binary has a path");
+    let folder = story.parent().and_then(Path::parent).expect("a test binary lies in target/PROFILE/deps");
+    folder.to_owned()
+}

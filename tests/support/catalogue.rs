@@ -1,0 +1,100 @@
+//! A small catalogue to tell stories with: milk and rock, and a land with a city and an island.
+
+use proto::product::v1::{self as wire, import_row, place_selector, product_selector};
+use tokio_stream::iter;
+use uuid::Uuid;
+
+use super::clients;
+use super::process::Service;
+
+/// What was imported.
+#[derive(Clone, Debug)]
+pub struct Shop {
+    /// Goes to the city only.
+    pub milk: String,
+    /// Goes anywhere in the land.
+    pub rock: String,
+    /// The root.
+    pub land: String,
+    /// Below the land.
+    pub city: String,
+    /// Below the land; milk does not go there.
+    pub island: String,
+    /// Allows everything in the land.
+    pub land_rule: String,
+    /// The revision token of the import.
+    pub revision: String,
+}
+
+/// A fresh id, as a client makes one.
+pub fn id() -> String {
+    Uuid::now_v7().to_string()
+}
+
+/// An active product.
+pub fn product(product_id: &str, name: &str, classes: &[&str]) -> wire::Product {
+    let classes = classes.iter().map(ToString::to_string).collect();
+    wire::Product { product_id: product_id.to_owned(), name: name.to_owned(), classes, ..Default::default() }
+}
+
+/// An active location.
+pub fn location(location_id: &str, parent_id: Option<&str>, name: &str) -> wire::Location {
+    wire::Location {
+        location_id: location_id.to_owned(),
+        parent_id: parent_id.map(str::to_owned),
+        kind: wire::LocationKind::Region.into(),
+        name: name.to_owned(),
+        ..Default::default()
+    }
+}
+
+/// A rule without limits or dates.
+pub fn rule(rule_id: &str, effect: wire::Effect, class: Option<&str>, location_id: &str) -> wire::Rule {
+    let product = match class {
+        Some(class) => product_selector::Selector::Class(class.to_owned()),
+        None => product_selector::Selector::Any(true),
+    };
+    wire::Rule {
+        rule_id: rule_id.to_owned(),
+        effect: effect.into(),
+        product: Some(wire::ProductSelector { selector: Some(product) }),
+        place: Some(wire::PlaceSelector {
+            selector: Some(place_selector::Selector::LocationId(location_id.to_owned())),
+        }),
+        ..Default::default()
+    }
+}
+
+/// Imports rows as one chunk and expects all to be good.
+pub async fn import(service: &Service, rows: Vec<import_row::Row>) -> wire::ImportCatalogueResponse {
+    let rows = rows.into_iter().map(|row| wire::ImportRow { row: Some(row) }).collect();
+    let chunk = wire::ImportCatalogueRequest { rows, validate_only: false };
+    let mut answers = clients::catalogue(service)
+        .import_catalogue(iter([chunk]))
+        .await
+        .expect("an import starts")
+        .into_inner();
+    let answer = answers.message().await.expect("a chunk is answered").expect("one answer for one chunk");
+    assert_eq!(answer.errors, [], "every row is good");
+    answer
+}
+
+/// Imports the small catalogue.
+pub async fn open_shop(service: &Service) -> Shop {
+    let [milk, rock, land, city, island, land_rule] = std::array::from_fn(|_| id());
+    let answer = import(
+        service,
+        vec![
+            import_row::Row::Location(location(&land, None, "land")),
+            import_row::Row::Location(location(&city, Some(&land), "city")),
+            import_row::Row::Location(location(&island, Some(&land), "island")),
+            import_row::Row::Product(product(&milk, "milk", &["perishable"])),
+            import_row::Row::Product(product(&rock, "rock", &[])),
+            import_row::Row::Rule(rule(&land_rule, wire::Effect::Allow, None, &land)),
+            import_row::Row::Rule(rule(&id(), wire::Effect::Deny, Some("perishable"), &land)),
+            import_row::Row::Rule(rule(&id(), wire::Effect::Allow, Some("perishable"), &city)),
+        ],
+    )
+    .await;
+    Shop { milk, rock, land, city, island, land_rule, revision: answer.revision }
+}

@@ -1,0 +1,26 @@
+//! What stories are told with: real binaries, real databases, real sockets.
+
+pub mod binaries;
+pub mod catalogue;
+pub mod clients;
+pub mod databases;
+pub mod process;
+
+use std::time::Duration;
+
+/// How long anything in a story may take before it counts as never: far more than it needs on a busy machine.
+pub const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Asks until the answer is there; panics with the last one when patience is over.
+pub async fn eventually<T, E: std::fmt::Debug>(what: &str, mut ask: impl AsyncFnMut() -> Result<T, E>) -> T {
+    let started = std::time::Instant::now();
+    loop {
+        match ask().await {
+            Ok(answer) => return answer,
+            Err(last) if started.elapsed() > PATIENCE => {
+                panic!("{what}: not within {PATIENCE:?}; last: {last:?}")
+            }
+            Err(_) => tokio::time::sleep(Duration::from_millis(20)).await,
+        }
+    }
+}

@@ -1,0 +1,114 @@
+//! Service processes: started, broken, stopped, and never left behind.
+
+use std::fs::File;
+use std::io::Read;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::Instant;
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use uuid::Uuid;
+
+use super::{PATIENCE, binaries, eventually};
+
+/// A running service. Killed when dropped.
+pub struct Service {
+    child: Child,
+    log: PathBuf,
+    /// Where it serves.
+    pub address: SocketAddr,
+}
+
+impl Service {
+    /// Starts a program on a port of its own choice, or on `listen`, and waits until it serves.
+    pub async fn start(name: &str, listen: Option<SocketAddr>, arguments: &[&str]) -> Self {
+        let log = std::env::temp_dir().join(format!("candeliver-story-{}.log", Uuid::new_v4()));
+        let file = File::create(&log).expect("a log file");
+        let listen = listen.unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 0)));
+        let child = Command::new(binaries::path(name))
+            .args(["--listen", &listen.to_string(), "--log-format", "json"])
+            .args(arguments)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(file)
+            .spawn()
+            .unwrap_or_else(|error| panic!("{name} starts: {error}"));
+        let mut service = Self { child, log, address: listen };
+        service.address = eventually("the service serves", async || service.serving_address()).await;
+        service
+    }
+
+    /// `http://` and the address.
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// What it has logged so far.
+    pub fn log(&self) -> String {
+        let mut text = String::new();
+        File::open(&self.log)
+            .and_then(|mut file| file.read_to_string(&mut text))
+            .expect("the log is readable");
+        text
+    }
+
+    /// Sends a signal.
+    pub fn signal(&self, signal: Signal) {
+        kill(self.pid(), signal).expect("the process is there");
+    }
+
+    /// SIGKILL, and waits for the end.
+    pub fn kill(mut self) -> SocketAddr {
+        self.child.kill().expect("the process is there");
+        self.child.wait().expect("the process ends");
+        self.address
+    }
+
+    /// SIGTERM, and waits for the end.
+    pub fn terminate(mut self) -> ExitStatus {
+        self.signal(Signal::SIGTERM);
+        self.wait()
+    }
+
+    /// Waits for the end.
+    pub fn wait(&mut self) -> ExitStatus {
+        let started = Instant::now();
+        loop {
+            if let Some(status) = self.child.try_wait().expect("the process can be waited for") {
+                return status;
+            }
+            assert!(started.elapsed() < PATIENCE, "the process does not end:\n{}", self.log());
+            std::thread::park_timeout(std::time::Duration::from_millis(10));
+        }
+    }
+
+    fn pid(&self) -> Pid {
+        Pid::from_raw(i32::try_from(self.child.id()).expect("a process id"))
+    }
+
+    fn serving_address(&mut self) -> Result<SocketAddr, String> {
+        let log = self.log();
+        if let Some(status) = self.child.try_wait().expect("the process can be waited for") {
+            panic!("ended at start with {status}:\n{log}");
+        }
+        let lines = log.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
+        lines
+            .filter(|line| line["message"] == "serving")
+            .find_map(|line| line["address"].as_str()?.parse().ok())
+            .ok_or(log)
+    }
+}
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        if std::thread::panicking() {
+            eprintln!("--- log of {}:\n{}", self.address, self.log());
+        }
+        let _ = std::fs::remove_file(&self.log);
+    }
+}
