@@ -10,7 +10,7 @@ use chassis::health::Health;
 use deliverability::Catalogue;
 
 use crate::index::Index;
-use crate::revision::{Head, Revision};
+use crate::revision::{Epoch, Head, Revision};
 use crate::server::SERVICE_NAMES;
 use crate::store::{Cursor, Page, Store};
 
@@ -27,6 +27,8 @@ struct Follower {
     /// The catalogue as far as it has been read; published only when it is whole.
     building: Catalogue,
     read_upto: Cursor,
+    /// What the pages read so far are of.
+    epoch: Option<Epoch>,
     /// What was last published.
     published: Option<Head>,
     standing: Standing,
@@ -49,6 +51,7 @@ pub async fn follow(store: Store, index: Arc<Index>, health: Health) {
         health,
         building: Catalogue::default(),
         read_upto: Cursor::after(Revision::ZERO),
+        epoch: None,
         published: None,
         standing: Standing::Loading,
     };
@@ -75,14 +78,14 @@ impl Follower {
         loop {
             let asked_at = clock::unix_micros();
             let page = self.store.feed(self.read_upto, PAGE_ROWS).await?;
-            if let Some(published) = self.published {
-                if page.head.epoch != published.epoch {
-                    self.start_again(page.head);
-                    continue;
-                }
-                if page.head.revision < published.revision {
-                    return Ok(Standing::Restored);
-                }
+            if *self.epoch.get_or_insert(page.head.epoch) != page.head.epoch {
+                self.start_again(page.head);
+                continue;
+            }
+            let behind = self.published.is_some_and(|published| page.head.revision < published.revision);
+            // Once seen it stays so: what is written now, on top of what was restored, is not what was read.
+            if behind || self.standing == Standing::Restored {
+                return Ok(Standing::Restored);
             }
             let (head, complete) = (page.head, page.complete);
             tokio::task::block_in_place(|| self.apply(page));
@@ -108,7 +111,7 @@ impl Follower {
     }
 
     fn publish(&mut self, head: Head, asked_at: i64) {
-        if self.published != Some(head) || self.standing != Standing::Following {
+        if self.published != Some(head) {
             self.index.publish(self.building.clone(), head);
             self.published = Some(head);
         }
@@ -118,7 +121,10 @@ impl Follower {
     /// The database is another one: nothing of what was read is worth anything.
     fn start_again(&mut self, head: Head) {
         tracing::warn!(epoch = %head.epoch, revision = %head.revision, "a new epoch: the catalogue is loaded again");
-        self.stand(Standing::Restored);
+        self.index.suspend();
+        self.serve(false);
+        self.standing = Standing::Loading;
+        self.epoch = None;
         self.building = Catalogue::default();
         self.read_upto = Cursor::after(Revision::ZERO);
         self.published = None;
@@ -131,7 +137,7 @@ impl Follower {
             Standing::Silent => Standing::Silent,
             Standing::Loading | Standing::Following => {
                 tracing::warn!(%error, "the database is silent; the catalogue stays as it is");
-                if self.standing == Standing::Loading { Standing::Loading } else { Standing::Silent }
+                Standing::Silent
             }
         }
     }
@@ -157,9 +163,12 @@ impl Follower {
             }
             Standing::Loading | Standing::Silent => {}
         }
-        // A silent database stops nobody from asking the catalogue as it is.
-        let serving = matches!(standing, Standing::Following | Standing::Silent);
-        SERVICE_NAMES.iter().for_each(|name| self.health.set(name, serving));
+        // A silent database stops nobody from asking the catalogue as it is, if there is one.
+        self.serve(matches!(standing, Standing::Following | Standing::Silent) && self.published.is_some());
         self.standing = standing;
+    }
+
+    fn serve(&self, serving: bool) {
+        SERVICE_NAMES.iter().for_each(|name| self.health.set(name, serving));
     }
 }
