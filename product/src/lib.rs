@@ -57,7 +57,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         }
     }
     // Clients have their answers: what a silent database holds back is not worth the wait.
-    let _ = runtime.block_on(tokio::time::timeout(CLOSE_TIMEOUT, store.database().close()));
+    let _ = runtime.block_on(async { tokio::time::timeout(CLOSE_TIMEOUT, store.database().close()).await });
     runtime.shutdown_timeout(CLOSE_TIMEOUT);
     Ok(())
 }
