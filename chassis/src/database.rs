@@ -17,7 +17,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::sqlite::{
+    SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
+};
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::sync::Semaphore;
 
@@ -55,7 +57,10 @@ pub struct Database {
 #[derive(Clone, Debug)]
 enum Pools {
     /// SQLite has one writer at a time: a pool of one makes the others wait here, not in "database is locked".
-    Sqlite { writer: SqlitePool, readers: SqlitePool },
+    Sqlite {
+        writer: SqlitePool,
+        readers: SqlitePool,
+    },
     Postgres(PgPool),
 }
 
@@ -126,9 +131,9 @@ impl Database {
     pub async fn snapshot(&self) -> Result<Transaction, StoreError> {
         Ok(match &self.pools {
             Pools::Sqlite { readers, .. } => Transaction::Sqlite(readers.begin().await?),
-            Pools::Postgres(pool) => {
-                Transaction::Postgres(pool.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?)
-            }
+            Pools::Postgres(pool) => Transaction::Postgres(
+                pool.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?,
+            ),
         })
     }
 
@@ -139,9 +144,9 @@ impl Database {
     pub async fn write(&self) -> Result<Transaction, StoreError> {
         Ok(match &self.pools {
             Pools::Sqlite { writer, .. } => Transaction::Sqlite(writer.begin_with("BEGIN IMMEDIATE").await?),
-            Pools::Postgres(pool) => {
-                Transaction::Postgres(pool.begin_with("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE").await?)
-            }
+            Pools::Postgres(pool) => Transaction::Postgres(
+                pool.begin_with("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE").await?,
+            ),
         })
     }
 
@@ -168,7 +173,9 @@ impl Database {
 
 async fn connect_sqlite(url: &str) -> Result<Pools, StoreError> {
     if url.contains(":memory:") || url.contains("mode=memory") {
-        return Err(StoreError::Setting("must name a file: an in-memory database ends with its connection".to_owned()));
+        return Err(StoreError::Setting(
+            "must name a file: an in-memory database ends with its connection".to_owned(),
+        ));
     }
     let options = SqliteConnectOptions::from_str(url)?
         .create_if_missing(true)

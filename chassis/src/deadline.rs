@@ -4,13 +4,13 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use http::HeaderMap;
+use http::{HeaderMap, HeaderName};
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use crate::settings::DEFAULT_CALL_TIMEOUT_SECONDS;
 
 /// The header by which callers say how long they wait.
-pub const GRPC_TIMEOUT: &str = "grpc-timeout";
+pub const GRPC_TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
 
 /// The longest time that counts: more (99999999H is 11,000 years) is the same to every caller, and sums stay in range.
 const MAX_TIMEOUT: Duration = Duration::from_secs(30 * 24 * 3_600);

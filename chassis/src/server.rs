@@ -77,6 +77,6 @@ where
             "handlers hold their threads and don't yield: ending without them"
         );
     }
-    tracing::info!(calls_cut, milliseconds = started.elapsed().as_millis(), "drained");
+    tracing::info!(calls_cut, seconds = started.elapsed().as_secs_f64(), "drained");
     Ok(())
 }

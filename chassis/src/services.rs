@@ -95,7 +95,8 @@ impl Services {
         Self::default()
     }
 
-    /// Adds a service that tonic generated. Its calls count towards the load limit.
+    /// Adds a service that tonic generated. Its calls count towards the load limit. The size of its messages is bounded
+    /// by itself: see its `max_decoding_message_size`.
     #[must_use]
     #[allow(clippy::should_implement_trait, reason = "a list is added to, not summed")]
     pub fn add<S>(self, service: S) -> Self
@@ -168,7 +169,7 @@ impl Services {
         //    in the head or in the trailers.
         let method = request.uri().path_and_query().cloned();
         let around = Around { method, deadline, deadline_is_callers: timeout.is_some(), _permit: permit };
-        Call::run(around, || mounted.service.serve(request))
+        Call::run(around, mounted.service.serve(request))
     }
 }
 
@@ -217,5 +218,5 @@ fn unknown_service() -> Failure {
 
 fn invalid_timeout() -> Failure {
     let wanted = "must be 1 to 8 digits and a unit: H, M, S, m, u or n";
-    Failure::invalid_fields(vec![Violation::new(deadline::GRPC_TIMEOUT, wanted)])
+    Failure::invalid_fields(vec![Violation::new(deadline::GRPC_TIMEOUT.as_str(), wanted)])
 }

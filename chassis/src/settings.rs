@@ -3,10 +3,12 @@
 mod parse;
 mod secret;
 
+use std::fmt::Display;
 use std::num::NonZeroUsize;
+use std::ops::RangeInclusive;
+use std::str::FromStr;
 use std::time::Duration;
 
-use clap::builder::RangedU64ValueParser;
 use clap::{Args, ValueEnum};
 use tracing_subscriber::EnvFilter;
 
@@ -23,10 +25,10 @@ pub(crate) const DEFAULT_CALL_TIMEOUT_SECONDS: u64 = 30;
 // Upper bounds keep slips of the pen (milliseconds for seconds) from becoming settings.
 const MAX_DRAIN_SECONDS: u64 = 3_600;
 const MAX_CALL_TIMEOUT_SECONDS: u64 = 3_600;
-const MAX_CONNECTIONS: u64 = 1_000_000;
-const MAX_STREAMS: u64 = 100_000;
-const MAX_CALLS_IN_FLIGHT: u64 = 1_000_000;
-const MAX_THREADS: u64 = 1_024;
+const MAX_CONNECTIONS: usize = 1_000_000;
+const MAX_STREAMS: u32 = 100_000;
+const MAX_CALLS_IN_FLIGHT: usize = 1_000_000;
+const MAX_THREADS: usize = 1_024;
 
 /// How a process serves.
 #[derive(Args, Clone, Debug)]
@@ -34,19 +36,19 @@ pub struct ServerSettings {
     /// How long running calls may go on after SIGTERM, in seconds; what is left then is cut. 20 lies under the 30 that
     /// Kubernetes waits before it kills.
     #[arg(long, env = "CANDELIVER_DRAIN_SECONDS", value_name = "SECONDS", default_value_t = DEFAULT_DRAIN_SECONDS,
-          value_parser = RangedU64ValueParser::<u64>::new().range(0..=MAX_DRAIN_SECONDS))]
+          value_parser = number(0..=MAX_DRAIN_SECONDS))]
     pub drain_seconds: u64,
 
     /// Most client connections at once; more are closed as they come. A client keeps few connections, so thousands mean
     /// a leak somewhere, and each costs memory and a file descriptor (see ulimit -n).
     #[arg(long, env = "CANDELIVER_MAX_CONNECTIONS", value_name = "N", default_value_t = DEFAULT_MAX_CONNECTIONS,
-          value_parser = RangedU64ValueParser::<usize>::new().range(1..=MAX_CONNECTIONS))]
+          value_parser = number(1..=MAX_CONNECTIONS))]
     pub max_connections: usize,
 
     /// Most calls at once on one connection; a client holds further ones back. 1,000 is more than a busy client needs,
     /// and one client alone still can't fill the process.
     #[arg(long, env = "CANDELIVER_MAX_STREAMS", value_name = "N", default_value_t = DEFAULT_MAX_STREAMS,
-          value_parser = RangedU64ValueParser::<u32>::new().range(1..=MAX_STREAMS))]
+          value_parser = number(1..=MAX_STREAMS))]
     pub max_streams: u32,
 
     /// Most calls at once in the process; more are refused at once with RESOURCE_EXHAUSTED. Calls take milliseconds, so
@@ -54,20 +56,20 @@ pub struct ServerSettings {
     /// checks don't count.
     #[arg(long, env = "CANDELIVER_MAX_CALLS_IN_FLIGHT", value_name = "N",
           default_value_t = DEFAULT_MAX_CALLS_IN_FLIGHT,
-          value_parser = RangedU64ValueParser::<usize>::new().range(1..=MAX_CALLS_IN_FLIGHT))]
+          value_parser = number(1..=MAX_CALLS_IN_FLIGHT))]
     pub max_calls_in_flight: usize,
 
     /// How long a call may take that brings no deadline of its own, in seconds. 30 is longer than any person waits;
     /// callers who know better say so with grpc-timeout.
     #[arg(long, env = "CANDELIVER_CALL_TIMEOUT_SECONDS", value_name = "SECONDS",
           default_value_t = DEFAULT_CALL_TIMEOUT_SECONDS,
-          value_parser = RangedU64ValueParser::<u64>::new().range(1..=MAX_CALL_TIMEOUT_SECONDS))]
+          value_parser = number(1..=MAX_CALL_TIMEOUT_SECONDS))]
     pub call_timeout_seconds: u64,
 
     /// Threads that serve. One for each core that the process may use, unless set: each has its own share of the
     /// connections, so they need not wait for one another.
     #[arg(long, env = "CANDELIVER_THREADS", value_name = "N",
-          value_parser = RangedU64ValueParser::<usize>::new().range(1..=MAX_THREADS))]
+          value_parser = number(1..=MAX_THREADS))]
     pub threads: Option<usize>,
 
     /// End, as after SIGTERM, when standard input ends: a parent that holds the other end then can't leave this process
@@ -143,6 +145,17 @@ impl Default for ServerSettings {
 impl Default for LogSettings {
     fn default() -> Self {
         Self { log_format: LogFormat::Auto, log: "info".to_owned() }
+    }
+}
+
+/// Parses a whole number in `range`; what is not one is told what is wanted.
+fn number<T>(range: RangeInclusive<T>) -> impl Fn(&str) -> Result<T, String> + Clone
+where
+    T: FromStr + PartialOrd + Display + Clone,
+{
+    move |text| match text.parse() {
+        Ok(number) if range.contains(&number) => Ok(number),
+        _ => Err(format!("wanted a whole number from {} to {}", range.start(), range.end())),
     }
 }
 

@@ -215,7 +215,10 @@ mod tests {
 
     #[test]
     fn an_error_names_its_reason_and_every_bad_field() {
-        let bad = vec![Violation::new("name", "must not be empty"), Violation::new("quantity", "must be 1 or more")];
+        let bad = vec![
+            Violation::new("name", "must not be empty"),
+            Violation::new("quantity", "must be 1 or more"),
+        ];
         let status = Failure::invalid_fields(bad.clone()).into_status();
         assert_eq!(status.code(), Code::InvalidArgument);
         assert_eq!(reason(&status).as_deref(), Some("INVALID_FIELD"));

@@ -59,15 +59,21 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         }
     }
     // Clients have their answers: what a silent database holds back is not worth the wait.
-    let _ = runtime.block_on(tokio::time::timeout(CLOSE_TIMEOUT, store.database().close()));
+    let _ = runtime.block_on(async { tokio::time::timeout(CLOSE_TIMEOUT, store.database().close()).await });
     runtime.shutdown_timeout(CLOSE_TIMEOUT);
     Ok(())
 }
 
 async fn open(args: &Args) -> anyhow::Result<Store> {
     let settings = &args.database;
-    let url = secret_from("database-url", settings.database_url.as_deref(), settings.database_url_file.as_deref())?
-        .context("--database-url (CANDELIVER_DATABASE_URL) must name the database: sqlite://FILE or postgres://…")?;
+    let url = secret_from(
+        "database-url",
+        settings.database_url.as_deref(),
+        settings.database_url_file.as_deref(),
+    )?
+    .context(
+        "--database-url (CANDELIVER_DATABASE_URL) must name the database: sqlite://FILE or postgres://…",
+    )?;
     let database = Database::connect(&url, settings.database_connections)
         .await
         .context("--database-url (CANDELIVER_DATABASE_URL)")?;

@@ -14,7 +14,7 @@ const EXPLANATION: &[u8] = b"HTTP/1.1 426 Upgrade Required\r\n\
     upgrade: h2c\r\n\
     connection: close, upgrade\r\n\
     content-type: text/plain\r\n\
-    content-length: 70\r\n\
+    content-length: 71\r\n\
     \r\n\
     This port speaks gRPC over HTTP/2 (prior knowledge, without HTTP/1.1).\n";
 

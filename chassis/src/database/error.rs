@@ -50,8 +50,12 @@ impl From<StoreError> for Failure {
             StoreError::Overloaded => Self::overloaded("too many calls wait for the database", RETRY_AFTER),
             StoreError::Silent(_) => {
                 tracing::warn!(%error, "the database is silent");
-                Self::new(Code::Unavailable, "STORE_UNAVAILABLE", "the database did not answer; the outcome is not known")
-                    .retry_after(RETRY_AFTER)
+                Self::new(
+                    Code::Unavailable,
+                    "STORE_UNAVAILABLE",
+                    "the database did not answer; the outcome is not known",
+                )
+                .retry_after(RETRY_AFTER)
             }
             StoreError::Corrupt(_) | StoreError::Schema(_) | StoreError::Setting(_) => {
                 tracing::error!(%error, "the database can't be used");

@@ -36,12 +36,14 @@ impl Database {
     /// A migration has not been applied.
     pub async fn check_schema(&self, migrator: &Migrator) -> Result<(), StoreError> {
         let mut session = self.read().await?;
-        let applied: Vec<i64> = on_database!(session.connection(), c => sqlx::query_scalar(APPLIED).fetch_all(c).await)
-            .or_else(|error| match error {
-                // The table itself is missing: nothing was ever applied.
-                sqlx::Error::Database(_) => Ok(Vec::new()),
-                other => Err(other),
-            })?;
+        let applied: Vec<i64> =
+            on_database!(session.connection(), c => sqlx::query_scalar(APPLIED).fetch_all(c).await).or_else(
+                |error| match error {
+                    // The table itself is missing: nothing was ever applied.
+                    sqlx::Error::Database(_) => Ok(Vec::new()),
+                    other => Err(other),
+                },
+            )?;
         match migrator.iter().find(|wanted| !applied.contains(&wanted.version)) {
             None => Ok(()),
             Some(missing) => Err(StoreError::Schema(format!(

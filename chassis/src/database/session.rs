@@ -3,8 +3,8 @@
 use std::fmt::Write as _;
 
 use sqlx::pool::PoolConnection;
-use sqlx::{Postgres, Sqlite};
 pub use sqlx::{PgConnection, SqliteConnection};
+use sqlx::{Postgres, Sqlite};
 
 use super::StoreError;
 

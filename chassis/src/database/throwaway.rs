@@ -55,7 +55,10 @@ impl Throwaway {
         let name = format!("test_{}", Uuid::new_v4().simple());
         let mut connection = PgConnection::connect(&server).await.expect("the tests' PostgreSQL answers");
         let create = format!("CREATE DATABASE {name}");
-        sqlx::query(AssertSqlSafe(create)).execute(&mut connection).await.expect("the tests may make databases");
+        sqlx::query(AssertSqlSafe(create))
+            .execute(&mut connection)
+            .await
+            .expect("the tests may make databases");
         let (base, _) = server.rsplit_once('/').expect("a URL with a database");
         Some(Self::Postgres { url: format!("{base}/{name}") })
     }

@@ -44,11 +44,8 @@ pub(super) struct Around {
 // === impl Call ===
 
 impl Call {
-    pub(super) fn run(around: Around, handle: impl FnOnce() -> Handling) -> Self {
-        match panics::catch(handle) {
-            Ok(handler) => Self::Running(Running { handler, around: Some(around), timer: Timer::default() }),
-            Err(panic) => Self::refused(around.panicked(&panic)),
-        }
+    pub(super) fn run(around: Around, handler: Handling) -> Self {
+        Self::Running(Running { handler, around: Some(around), timer: Timer::default() })
     }
 
     pub(super) fn refused(failure: Failure) -> Self {

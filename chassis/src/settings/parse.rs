@@ -8,7 +8,7 @@ use clap::{Command, Parser};
 #[must_use]
 pub fn parse<P: Parser>() -> P {
     P::try_parse().unwrap_or_else(|error| {
-        if let Some(variable) = variable_of(&error, &P::command()) {
+        if let Some(variable) = variable_of(&error, P::command()) {
             // clap names the flag alone, which is no help to who set a variable in a manifest.
             let _ = error.print();
             eprintln!("\nThe variable of this setting is {variable}.");
@@ -19,12 +19,18 @@ pub fn parse<P: Parser>() -> P {
 }
 
 /// The variable of the setting that `error` is about.
-fn variable_of(error: &clap::Error, command: &Command) -> Option<String> {
+fn variable_of(error: &clap::Error, mut command: Command) -> Option<String> {
     let Some(ContextValue::String(wanted)) = error.get(ContextKind::InvalidArg) else { return None };
-    let own = command.get_arguments().find(|argument| argument.to_string() == *wanted);
+    // Only a built command knows how its arguments are written in messages.
+    command.build();
+    find_variable(wanted, &command)
+}
+
+fn find_variable(wanted: &str, command: &Command) -> Option<String> {
+    let own = command.get_arguments().find(|argument| argument.to_string() == wanted);
     match own.and_then(|argument| argument.get_env()) {
         Some(variable) => Some(variable.to_string_lossy().into_owned()),
-        None => command.get_subcommands().find_map(|command| variable_of(error, command)),
+        None => command.get_subcommands().find_map(|command| find_variable(wanted, command)),
     }
 }
 
@@ -44,7 +50,7 @@ mod tests {
 
     fn variable_named_for(arguments: &[&str]) -> Option<String> {
         let error = Flags::try_parse_from([&["service"], arguments].concat()).unwrap_err();
-        variable_of(&error, &Flags::command())
+        variable_of(&error, Flags::command())
     }
 
     #[test]
@@ -56,6 +62,14 @@ mod tests {
         );
         assert_eq!(variable_named_for(&["--log-format", "xml"]).as_deref(), Some("CANDELIVER_LOG_FORMAT"));
         assert_eq!(variable_named_for(&["--log", "loud=very"]).as_deref(), Some("CANDELIVER_LOG"));
+    }
+
+    #[test]
+    fn a_bad_number_is_told_what_is_wanted() {
+        for value in ["0", "1025", "many", "-1", "1.5", ""] {
+            let error = Flags::try_parse_from(["service", &format!("--threads={value}")]).unwrap_err();
+            assert!(error.to_string().contains("a whole number from 1 to 1024"), "{error}");
+        }
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use chassis::settings::ServerSettings;
+use chassis::shutdown::Shutdown;
 
 use crate::harness::{Process, soon};
 
@@ -67,4 +68,26 @@ async fn an_idle_server_ends_at_once_and_its_port_is_free() {
     assert!(start.elapsed() < Duration::from_secs(2), "{:?}", start.elapsed());
     soon(client.connection).await.unwrap();
     std::net::TcpListener::bind(address).unwrap();
+}
+
+#[tokio::test]
+async fn a_handler_that_holds_its_thread_does_not_hold_up_the_end() {
+    let process = Process::start(one_second());
+    let client = process.client().await;
+    let _blocking = client.saying("block");
+    process.script.until_running(1).await;
+    let start = Instant::now();
+    process.end();
+    process.returned().await.unwrap();
+    assert!(start.elapsed() < Duration::from_secs(4), "{:?}", start.elapsed());
+}
+
+#[tokio::test]
+async fn the_drain_starts_with_sigterm() {
+    let shutdown = Shutdown::on_signals(false).unwrap();
+    assert!(!shutdown.is_started());
+    let own_id = std::process::id().to_string();
+    let sent = std::process::Command::new("kill").args(["-TERM", &own_id]).status().unwrap();
+    assert!(sent.success());
+    soon(shutdown.started()).await;
 }

@@ -117,20 +117,19 @@ impl Import {
         let validate_only = *self.validate_only.get_or_insert(chunk.validate_only);
         self.check_size(chunk.rows.len(), validate_only)?;
         let first_row = self.rows_before + 1;
-        let numbered = || (first_row..).zip(&chunk.rows);
         let mut answer =
             wire::ImportCatalogueResponse { first_row, rows: count(chunk.rows.len()), ..Default::default() };
 
         let mut rows = Vec::with_capacity(chunk.rows.len());
         let mut numbers = Vec::with_capacity(chunk.rows.len());
-        for (number, row) in numbered() {
+        for (number, row) in (first_row..).zip(&chunk.rows) {
             match parse_row(row) {
                 Ok(change) => {
                     rows.push(change);
                     numbers.push(number);
                 }
                 Err(violations) => {
-                    answer.errors.push(row_error(number, row, &Refusal::InvalidFields(violations)))
+                    answer.errors.push(row_error(number, row, &Refusal::InvalidFields(violations)));
                 }
             }
         }
@@ -138,22 +137,17 @@ impl Import {
         self.draft = imported.draft;
         self.rows_before += u64::from(answer.rows);
 
-        let mut refused = numbers.into_iter().zip(imported.results).filter_map(|(number, result)| {
+        for (number, result) in numbers.into_iter().zip(imported.results) {
             match result {
                 Ok(Effect::Created) => answer.created += 1,
                 Ok(Effect::Updated) => answer.updated += 1,
                 Ok(Effect::Unchanged) => answer.unchanged += 1,
-                Err(refusal) => return Some((number, refusal)),
+                Err(refusal) => {
+                    let position = usize::try_from(number - first_row).unwrap_or_default();
+                    answer.errors.push(row_error(number, &chunk.rows[position], &refusal));
+                }
             }
-            None
-        });
-        let mut errors = Vec::new();
-        while let Some((number, refusal)) = refused.next() {
-            let position = usize::try_from(number - first_row).unwrap_or_default();
-            errors.push(row_error(number, &chunk.rows[position], &refusal));
         }
-        drop(refused);
-        answer.errors.extend(errors);
         answer.errors.sort_by_key(|error| error.row);
         answer.revision = imported.head.token();
         Ok((imported.head, answer))

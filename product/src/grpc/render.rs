@@ -3,6 +3,7 @@
 use deliverability::{
     Change, Decision, Effect, Explanation, LimitKind, Location, LocationKind, PathEntry, PlaceSelector,
     PostalMatcher, Product, ProductSelector, Reason, Rule, RuleOutcome, RuleRef, State, Timestamp, Verdict,
+    Weight,
 };
 use prost_types::Timestamp as WireTime;
 use proto::product::v1 as wire;
@@ -12,7 +13,7 @@ pub(super) fn product(product: Product) -> wire::Product {
         product_id: product.id.to_string(),
         name: product.name.as_str().to_owned(),
         classes: product.classes.iter().map(|class| class.as_str().to_owned()).collect(),
-        weight_g: product.weight.map(|weight| weight.get()),
+        weight_g: product.weight.map(Weight::get),
         length_mm: product.size.map(|size| size.length.get()),
         width_mm: product.size.map(|size| size.width.get()),
         height_mm: product.size.map(|size| size.height.get()),

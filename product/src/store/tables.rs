@@ -3,7 +3,7 @@
 use chassis::database::{Connection, StoreError};
 use chassis::on_database;
 use deliverability::{
-    Location, LocationId, PlaceSelector, PostalMatcher, Product, ProductSelector, Rule, Timestamp,
+    Code, Location, LocationId, PlaceSelector, PostalMatcher, Product, ProductSelector, Rule, Timestamp,
 };
 use sqlx::postgres::PgRow;
 use sqlx::sqlite::SqliteRow;
@@ -194,7 +194,7 @@ pub(super) async fn save_locations(
                     .bind(location.id.as_uuid())
                     .bind(location.parent.map(LocationId::as_uuid))
                     .bind(location.kind.as_str())
-                    .bind(location.code.as_ref().map(|code| code.as_str()))
+                    .bind(location.code.as_ref().map(Code::as_str))
                     .bind(location.name.as_str())
                     .bind(write_tags(&location.zones))
                     .bind(kind)

@@ -70,6 +70,9 @@ impl Script {
                 self.gate.subscribe().wait_for(|open| *open).await.unwrap();
                 "waited".to_owned()
             }
+            "block" => loop {
+                std::thread::park();
+            },
             "deadline" => left.as_millis().to_string(),
             "thread" => std::thread::current().name().unwrap_or_default().to_owned(),
             "leak" => return Err(Status::internal("SELECT password FROM users")),
