@@ -19,9 +19,14 @@ pub fn services(
     Error,
 > {
     let builder = || {
-        // tonic's builder would list its own version only.
-        let always =
-            [tonic_health::pb::FILE_DESCRIPTOR_SET, v1::FILE_DESCRIPTOR_SET, v1alpha::FILE_DESCRIPTOR_SET];
+        let always = [
+            tonic_health::pb::FILE_DESCRIPTOR_SET,
+            // tonic's builder would list its own version only.
+            v1::FILE_DESCRIPTOR_SET,
+            v1alpha::FILE_DESCRIPTOR_SET,
+            // So that clients can show the details of an error.
+            tonic_types::pb::FILE_DESCRIPTOR_SET,
+        ];
         let sets = file_descriptor_sets.iter().copied().chain(always);
         sets.fold(Builder::configure(), Builder::register_encoded_file_descriptor_set)
             .include_reflection_service(false)
