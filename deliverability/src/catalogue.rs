@@ -7,6 +7,7 @@ mod interner;
 mod judge;
 mod matching;
 mod places;
+mod presence;
 mod products;
 mod resolve;
 mod rules;
@@ -17,17 +18,20 @@ mod tag_sets;
 use std::fmt;
 
 use self::address_index::AddressIndex;
+use self::interner::Interner;
 use self::places::Places;
 use self::products::Products;
 use self::rules::{PlaceKey, ProductKey, RuleKey, Rules, StoredRule};
 use self::tag_sets::TagSets;
-use crate::{Location, PlaceSelector, Product, ProductSelector, Rule};
+use crate::{Location, PlaceSelector, Product, ProductId, ProductSelector, Rule};
 
 /// All products, locations and rules. A clone costs some pointers, and is not changed by later changes of the original.
 #[derive(Clone, Default)]
 pub struct Catalogue {
     classes: TagSets,
     zones: TagSets,
+    /// Products that rules name: few, so that rules are found by small numbers.
+    named: Interner<ProductId>,
     products: Products,
     places: Places,
     addresses: AddressIndex,
@@ -56,8 +60,9 @@ impl Catalogue {
         }
     }
 
-    /// Ends a batch of changes: forgets the classes and zones that nothing has any more.
+    /// Ends a batch of changes: forgets the classes, zones and named products that nothing has any more.
     pub fn seal(&mut self) {
+        self.named.sweep();
         self.classes.sweep();
         self.zones.sweep();
     }
@@ -111,28 +116,24 @@ impl Catalogue {
         let product = match &rule.product {
             ProductSelector::Any => ProductKey::Any,
             ProductSelector::Class(class) => ProductKey::Class(self.classes.acquire(class)),
-            ProductSelector::Product(id) => ProductKey::Product(*id),
+            ProductSelector::Product(id) => ProductKey::Product(self.named.acquire(id).0),
         };
         let place = match &rule.place {
             PlaceSelector::Any => PlaceKey::Any,
             PlaceSelector::Zone(zone) => PlaceKey::Zone(self.zones.acquire(zone)),
-            PlaceSelector::Location(id) => {
-                let slot = self.places.slot(*id);
-                self.places.count_rule(slot);
-                PlaceKey::Location(slot)
-            }
+            PlaceSelector::Location(id) => PlaceKey::Location(self.places.slot(*id)),
         };
         RuleKey { product, place }
     }
 
     fn release_key(&mut self, key: &RuleKey) {
-        if let ProductKey::Class(class) = key.product {
-            self.classes.release(class);
+        match key.product {
+            ProductKey::Any => {}
+            ProductKey::Class(class) => self.classes.release(class),
+            ProductKey::Product(number) => self.named.release(number),
         }
-        match key.place {
-            PlaceKey::Any => {}
-            PlaceKey::Zone(zone) => self.zones.release(zone),
-            PlaceKey::Location(slot) => self.places.discount_rule(slot),
+        if let PlaceKey::Zone(zone) = key.place {
+            self.zones.release(zone);
         }
     }
 }
@@ -151,7 +152,7 @@ impl fmt::Debug for Catalogue {
 mod tests {
     use super::samples::{at, class, location, location_id, product, product_id, rule, rule_id, zone};
     use super::*;
-    use crate::{Effect, LocationKind, Quantity, Question, Reason, RuleRef, Tags};
+    use crate::{Effect, LocationKind, Quantity, Question, Reason, RuleRef, Tag, Tags};
 
     fn reason(catalogue: &Catalogue, product: u128, location: u128) -> Reason {
         let (product, location) = (product_id(product), location_id(location));
@@ -231,6 +232,23 @@ mod tests {
             catalogue.seal();
             assert_eq!(reason(&catalogue, 1, 1), Reason::Allowed, "{name}");
         }
+    }
+
+    #[test]
+    fn what_nothing_has_any_more_is_forgotten_at_the_end_of_a_batch() {
+        let mut catalogue = Catalogue::default();
+        for n in 0..50 {
+            let tag = format!("tag-{n}");
+            catalogue.apply(Change::Product(product(1, &[&tag])));
+            catalogue.apply(Change::Location(Location { zones: Tags::parse([&tag]).unwrap(), ..site(1, 0) }));
+            catalogue.apply(Change::Rule(rule(1, Effect::Deny, class(&tag), zone(&tag))));
+            let named = ProductSelector::Product(product_id(n + 1));
+            catalogue.apply(Change::Rule(rule(2, Effect::Deny, named, PlaceSelector::Any)));
+            catalogue.seal();
+        }
+        let new = Tag::parse("new").unwrap();
+        let highest = catalogue.classes.acquire(&new).number().max(catalogue.zones.acquire(&new).number());
+        assert!(highest.max(catalogue.named.acquire(&product_id(99)).0) < 3);
     }
 
     #[test]

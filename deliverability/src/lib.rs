@@ -2,11 +2,13 @@
 //!
 //! | to know | read |
 //! |---|---|
-//! | what a catalogue is made of | `product.rs`, `location.rs`, `rule.rs`; their parts in `id.rs`, `text.rs`, `tags.rs`, `state.rs`, `measure.rs`, `limits.rs`, `time.rs`, `postal.rs` |
+//! | what a catalogue is made of | `product.rs`, `location.rs`, `rule.rs` |
+//! | their parts, checked once | `id.rs`, `text.rs`, `tags.rs`, `state.rs`, `measure.rs`, `limits.rs`, `time.rs`, `postal.rs` |
 //! | what is asked and answered | `question.rs`, `decision.rs`, `explanation.rs`, `address.rs` |
 //! | who wins when rules disagree | `catalogue/judge.rs` |
-//! | how rules are found without looking at all | `catalogue/matching.rs`, `catalogue/rules.rs`, `catalogue/places.rs` |
-//! | why a clone of a million objects is cheap | `cow/` |
+//! | how rules are found without looking at all | `catalogue/matching.rs`, then `places.rs`, `rules.rs`, `presence.rs` |
+//! | how an address becomes a location | `catalogue/resolve.rs`, `catalogue/address_index.rs` |
+//! | why a clone of a million objects is cheap | `cow/map.rs`, `cow/shard.rs`, `cow/vec.rs` |
 //!
 //! A [`Catalogue`] is built by [`Catalogue::apply`] from [`Change`]s, in any order, and asked by
 //! [`Catalogue::decide`]. A clone is a snapshot: later changes of the original don't reach it.

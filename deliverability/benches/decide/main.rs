@@ -52,7 +52,6 @@ fn changes(criterion: &mut Criterion, made: &Made, catalogue: &Catalogue) {
 }
 
 fn load(name: &str, made: &Made) -> Catalogue {
-    let before = resident_kib();
     let mut catalogue = Catalogue::default();
     let mut applying = Duration::ZERO;
     for change in made.changes() {
@@ -61,8 +60,7 @@ fn load(name: &str, made: &Made) -> Catalogue {
         applying += began.elapsed();
     }
     catalogue.seal();
-    let after = resident_kib();
-    println!("load/{name}: {catalogue:?} in {applying:?}, resident {} MiB more", (after - before) / 1024);
+    println!("load/{name}: {catalogue:?} in {applying:?}");
     catalogue
 }
 
@@ -80,7 +78,9 @@ fn tell_reasons(catalogue: &Catalogue, questions: &[Question]) {
 
 fn all(criterion: &mut Criterion) {
     let made = Made::new(900_000, 90_000, 10_000, USUAL_PERCENT);
+    let before = resident_kib();
     let catalogue = load("900k x 90k x 10k", &made);
+    println!("the index: {} MiB resident", resident_kib().saturating_sub(before) / 1024);
     let questions = made.questions(QUESTIONS);
     tell_reasons(&catalogue, &questions);
     decisions(criterion, "900k x 90k x 10k, uniform", &catalogue, &questions);

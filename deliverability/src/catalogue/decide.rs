@@ -10,26 +10,24 @@ use crate::{Decision, MAX_DECIDING_RULES, Question, Reason, State};
 impl Catalogue {
     /// Answers a question. Looks at the rules that match, never at all of them.
     pub fn decide(&self, question: &Question) -> Decision {
-        let (mut decision, _) = self.weigh(question);
+        let mut decision = self.weigh(question, &mut Matches::new());
         decision.deciding_rules.truncate(MAX_DECIDING_RULES);
         decision
     }
 
-    /// The decision with every deciding rule, and the rules that match; none if the product or location is unknown.
-    pub(super) fn weigh(&self, question: &Question) -> (Decision, Matches<'_>) {
+    /// The decision with every deciding rule. Gathers the rules that match; none if the product or location is unknown.
+    pub(super) fn weigh<'a>(&'a self, question: &Question, matches: &mut Matches<'a>) -> Decision {
+        let slot = self.places.find(question.location);
         let Some(product) = self.products.get(question.product) else {
-            return (Decision::without_rules(Reason::ProductUnknown), Matches::new());
+            return Decision::without_rules(Reason::ProductUnknown);
         };
-        let lineage = self.places.find(question.location).map(|slot| self.places.lineage(slot));
-        let lineage = lineage.unwrap_or_default();
-        let matches = if lineage.is_empty() {
-            Matches::new()
-        } else {
-            self.matches(question.product, product, &lineage)
-        };
+        let lineage = slot.map(|slot| self.places.lineage(slot)).unwrap_or_default();
+        if !lineage.is_empty() {
+            self.gather(question.product, product, &lineage, matches);
+        }
         match out_of_use(product, &lineage) {
-            Some(reason) => (Decision::without_rules(reason), matches),
-            None => (judge(&matches, product, question.quantity, question.at), matches),
+            Some(reason) => Decision::without_rules(reason),
+            None => judge(matches, product, question.quantity, question.at),
         }
     }
 }

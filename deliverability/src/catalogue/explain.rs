@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 
 use super::Catalogue;
 use super::judge::Front;
-use super::matching::Match;
+use super::matching::{Match, Matches};
 use super::rules::{PlaceKey, ProductKey, StoredRule};
 use crate::{
     Decision, Explanation, MAX_DECIDING_RULES, MAX_EXPLANATIONS, Question, RuleOutcome, RuleRef, Tag,
@@ -15,7 +15,8 @@ impl Catalogue {
     /// Answers a question, and says what became of each rule that matches, the most specific first. No rule is looked
     /// at for an unknown product or location; for one out of use, rules are shown and none is deciding.
     pub fn explain(&self, question: &Question) -> (Decision, Vec<Explanation>) {
-        let (mut decision, matches) = self.weigh(question);
+        let mut matches = Matches::new();
+        let mut decision = self.weigh(question, &mut matches);
         let outcomes = Outcomes::of(&matches, &decision, question.at);
         let rules = matches.iter().flat_map(|m| m.rules.iter().map(move |rule| (m, rule)));
         let mut rules: Vec<(&Match<'_>, &StoredRule)> = rules.collect();

@@ -37,7 +37,7 @@ impl<T> Default for Interned<T> {
 impl<T: Hash + Eq + Clone> Interner<T> {
     /// The value's number, and whether it is new.
     pub(super) fn acquire(&mut self, value: &T) -> (u32, bool) {
-        if let Some(number) = self.numbers.get(value).copied() {
+        if let Some(number) = self.number(value) {
             self.values[number].uses += 1;
             return (number, false);
         }
@@ -60,6 +60,10 @@ impl<T: Hash + Eq + Clone> Interner<T> {
         if interned.uses == 0 {
             self.idle.push(number);
         }
+    }
+
+    pub(super) fn number(&self, value: &T) -> Option<u32> {
+        self.numbers.get(value).copied()
     }
 
     pub(super) fn value(&self, number: u32) -> Option<&T> {

@@ -2,6 +2,8 @@
 //! specific about both the product and the place and more specific about one; among the rules left standing any DENY
 //! means no; no rule left means no.
 
+use smallvec::SmallVec;
+
 use super::matching::{Match, PRODUCT_LEVELS};
 use super::products::StoredProduct;
 use super::rules::StoredRule;
@@ -12,6 +14,9 @@ use crate::{Decision, Effect, LimitKind, Quantity, Reason, RuleRef, Timestamp, V
 /// All matches are about one product and one way up the tree, so both specificities are plain numbers, and this is
 /// the whole of the pareto front.
 pub(super) struct Front([Option<u8>; PRODUCT_LEVELS]);
+
+/// More than are left standing in most decisions, so that nothing is taken from the heap.
+type Standing<'a> = SmallVec<[&'a StoredRule; 32]>;
 
 type Judgement = (Reason, Vec<RuleRef>, Option<ViolatedLimit>);
 
@@ -66,26 +71,25 @@ fn judge_standing(
 ) -> Judgement {
     let front = Front::of(matches, at);
     let standing = matches.iter().filter(|m| !front.overrides(m)).flat_map(|m| m.rules.iter());
-    let standing = standing.filter(|rule| rule.overrides(at));
-    let denials = references(standing.clone().filter(|rule| rule.effect == Effect::Deny));
+    let standing: Standing<'_> = standing.filter(|rule| rule.overrides(at)).collect();
+    let denials = references(standing.iter().copied().filter(|rule| rule.effect == Effect::Deny));
     if !denials.is_empty() {
         return (Reason::Denied, denials, None);
     }
-    if let Some(judgement) = judge_limits(standing.clone(), product, quantity) {
+    if let Some(judgement) = judge_limits(&standing, product, quantity) {
         return judgement;
     }
-    let allowances = references(standing);
-    let reason = if allowances.is_empty() { Reason::NoRule } else { Reason::Allowed };
-    (reason, allowances, None)
+    let reason = if standing.is_empty() { Reason::NoRule } else { Reason::Allowed };
+    (reason, references(standing.iter().copied()), None)
 }
 
 /// Only if a limit is broken or can't be tested.
-fn judge_limits<'a>(
-    allowances: impl Iterator<Item = &'a StoredRule> + Clone,
+fn judge_limits(
+    allowances: &[&StoredRule],
     product: &StoredProduct,
     quantity: Quantity,
 ) -> Option<Judgement> {
-    let limited = allowances.filter(|rule| !rule.limits.is_empty());
+    let limited = allowances.iter().copied().filter(|rule| !rule.limits.is_empty());
     limited.clone().next()?;
     let units = u64::from(quantity.get());
     let measures = [

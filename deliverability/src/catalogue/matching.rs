@@ -4,6 +4,7 @@ use smallvec::SmallVec;
 
 use super::Catalogue;
 use super::places::Lineage;
+use super::presence::Marks;
 use super::products::StoredProduct;
 use super::rules::{PlaceKey, ProductKey, RuleKey, RuleList};
 use super::tag_sets::TagId;
@@ -27,59 +28,62 @@ pub(super) struct Match<'a> {
 /// More than most questions meet, so that a decision takes nothing from the heap.
 pub(super) type Matches<'a> = SmallVec<[Match<'a>; 32]>;
 
-type ProductKeys = SmallVec<[(ProductKey, u8); MAX_TAGS + 2]>;
+/// What is looked up at each place: selections of products, with their specificities.
+type ProductKeys = SmallVec<[(ProductKey, Marks, u8); MAX_TAGS + 2]>;
 
 impl Catalogue {
-    /// Every rule that matches, whatever the time.
-    pub(super) fn matches(
-        &self,
+    /// Adds every rule that matches, whatever the time.
+    pub(super) fn gather<'a>(
+        &'a self,
         id: ProductId,
         product: &StoredProduct,
         lineage: &Lineage<'_>,
-    ) -> Matches<'_> {
+        matches: &mut Matches<'a>,
+    ) {
         let keys = self.product_keys(id, product);
-        let mut matches = Matches::new();
-        self.gather(&keys, PlaceKey::Any, 0, &mut matches);
+        self.gather_at(PlaceKey::Any, 0, &keys, matches);
         let mut seen = SmallVec::<[TagId; MAX_TAGS]>::new();
         let depths = (1..=lineage.len()).rev();
         for ((slot, node), depth) in lineage.iter().zip(depths) {
             let depth = u8::try_from(depth).expect("at most MAX_TREE_DEPTH");
-            if node.rules > 0 {
-                self.gather(&keys, PlaceKey::Location(*slot), depth, &mut matches);
-            }
+            self.gather_at(PlaceKey::Location(*slot), depth, &keys, matches);
             // A zone on several nodes counts at the deepest, which the walk up meets first.
             for zone in self.zones.members(node.zones) {
                 if !seen.contains(zone) {
                     seen.push(*zone);
-                    self.gather(&keys, PlaceKey::Zone(*zone), depth, &mut matches);
+                    self.gather_at(PlaceKey::Zone(*zone), depth, &keys, matches);
                 }
             }
         }
-        matches
     }
 
     fn product_keys(&self, id: ProductId, product: &StoredProduct) -> ProductKeys {
+        let key = |product, specificity| (product, Marks::of(product), specificity);
         let mut keys = ProductKeys::new();
-        keys.push((ProductKey::Any, ANY));
-        keys.extend(
-            self.classes.members(product.classes).iter().map(|class| (ProductKey::Class(*class), CLASS)),
-        );
-        if self.rules.name(id) {
-            keys.push((ProductKey::Product(id), PRODUCT));
+        keys.push(key(ProductKey::Any, ANY));
+        for class in self.classes.members(product.classes) {
+            keys.push(key(ProductKey::Class(*class), CLASS));
+        }
+        if let Some(number) = self.named.number(&id) {
+            keys.push(key(ProductKey::Product(number), PRODUCT));
         }
         keys
     }
 
-    fn gather<'a>(
+    fn gather_at<'a>(
         &'a self,
-        keys: &[(ProductKey, u8)],
         place: PlaceKey,
         depth: u8,
+        keys: &[(ProductKey, Marks, u8)],
         matches: &mut Matches<'a>,
     ) {
-        for (product, specificity) in keys {
-            let rules = self.rules.with_key(RuleKey { product: *product, place });
-            matches.extend(rules.map(|rules| Match { rules, product: *specificity, place: depth }));
+        let present = self.rules.at(place);
+        for (product, marks, specificity) in keys {
+            if present.meets(*marks)
+                && let Some(rules) = self.rules.with_key(RuleKey { product: *product, place })
+            {
+                matches.push(Match { rules, product: *specificity, place: depth });
+            }
         }
     }
 }

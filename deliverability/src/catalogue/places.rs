@@ -12,6 +12,12 @@ use crate::{Location, LocationId, MAX_TREE_DEPTH, State};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Slot(u32);
 
+impl Slot {
+    pub(super) fn number(self) -> u32 {
+        self.0
+    }
+}
+
 /// Every location told of or referred to.
 #[derive(Clone, Default)]
 pub(super) struct Places {
@@ -28,8 +34,6 @@ pub(super) struct Places {
 pub(super) struct Node {
     parent: Option<Slot>,
     pub(super) zones: SetId,
-    /// Rules that name this location.
-    pub(super) rules: u32,
     /// None while it is not told of.
     pub(super) state: Option<State>,
 }
@@ -63,7 +67,7 @@ impl Places {
         let parent = location.parent.map(|parent| self.slot(parent));
         let node = &mut self.nodes[slot.0];
         let old_zones = node.zones;
-        *node = Node { parent, zones, rules: node.rules, state: Some(location.state) };
+        *node = Node { parent, zones, state: Some(location.state) };
         let old = self.locations[slot.0].replace(Arc::new(location));
         self.known += usize::from(old.is_none());
         (slot, old.map(|old| (old, old_zones)))
@@ -71,14 +75,6 @@ impl Places {
 
     pub(super) fn location(&self, slot: Slot) -> Option<&Location> {
         self.locations[slot.0].as_deref()
-    }
-
-    pub(super) fn count_rule(&mut self, slot: Slot) {
-        self.nodes[slot.0].rules += 1;
-    }
-
-    pub(super) fn discount_rule(&mut self, slot: Slot) {
-        self.nodes[slot.0].rules -= 1;
     }
 
     /// The way up from a location; empty if it is not told of. Between checkpoints the tree may have holes, where the

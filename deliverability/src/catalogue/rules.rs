@@ -1,11 +1,14 @@
 //! Rules by what they select: a pair of selectors leads to its rules without looking at any other.
 
+use std::hash::{Hash, Hasher};
+
 use smallvec::SmallVec;
 
 use super::places::Slot;
+use super::presence::{Marks, Presences};
 use super::tag_sets::TagId;
 use crate::cow::CowMap;
-use crate::{Effect, Limits, ProductId, Rule, RuleId, RuleRef, Timestamp, Validity};
+use crate::{Effect, Limits, Rule, RuleId, RuleRef, Timestamp, Validity};
 
 /// All rules that are not deleted.
 #[derive(Clone, Default)]
@@ -13,8 +16,7 @@ pub(super) struct Rules {
     lists: CowMap<RuleKey, RuleList>,
     /// Where each rule is.
     keys: CowMap<RuleId, RuleKey>,
-    /// How many rules name each product: none name most, and for those nothing more is looked up.
-    naming: CowMap<ProductId, u32>,
+    presences: Presences,
 }
 
 /// All rules with one pair of selectors; most pairs have one. Knows what decides whether every rule must be looked at.
@@ -28,22 +30,23 @@ pub(super) struct RuleList {
 }
 
 /// Both selectors of a rule.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) struct RuleKey {
     pub(super) product: ProductKey,
     pub(super) place: PlaceKey,
 }
 
 /// Which products, from the least to the most specific.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum ProductKey {
     Any,
     Class(TagId),
-    Product(ProductId),
+    /// By its number among those that rules name.
+    Product(u32),
 }
 
 /// Which places.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum PlaceKey {
     Any,
     Zone(TagId),
@@ -73,18 +76,16 @@ impl Rules {
         self.keys.get(&id)
     }
 
-    /// Whether some rule names this very product.
-    pub(super) fn name(&self, product: ProductId) -> bool {
-        self.naming.len() > 0 && self.naming.get(&product).is_some()
+    /// Which selections of products to look up at a place.
+    pub(super) fn at(&self, place: PlaceKey) -> Marks {
+        self.presences.at(place)
     }
 
     /// The rule must not be there.
     pub(super) fn insert(&mut self, key: RuleKey, rule: StoredRule) {
         self.keys.insert(rule.id, key);
         self.lists.update(key, |list| list.push(rule));
-        if let ProductKey::Product(product) = key.product {
-            self.naming.update(product, |rules| *rules += 1);
-        }
+        self.presences.add(key.product, key.place);
     }
 
     /// Gives where it was.
@@ -97,16 +98,25 @@ impl Rules {
         if empty {
             self.lists.remove(&key);
         }
-        if let ProductKey::Product(product) = key.product {
-            let none = self.naming.update(product, |rules| {
-                *rules -= 1;
-                *rules == 0
-            });
-            if none {
-                self.naming.remove(&product);
-            }
-        }
+        self.presences.remove(key.place);
         Some(key)
+    }
+}
+
+impl Hash for RuleKey {
+    // One word instead of four: a decision hashes some twenty keys.
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let product = match self.product {
+            ProductKey::Any => 0,
+            ProductKey::Class(class) => u64::from(class.number()) * 2 + 1,
+            ProductKey::Product(number) => u64::from(number) * 2 + 2,
+        };
+        let place = match self.place {
+            PlaceKey::Any => 0,
+            PlaceKey::Zone(zone) => u64::from(zone.number()) * 2 + 1,
+            PlaceKey::Location(slot) => u64::from(slot.number()) * 2 + 2,
+        };
+        state.write_u64(product.rotate_left(32) ^ place);
     }
 }
 

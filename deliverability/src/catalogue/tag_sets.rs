@@ -14,6 +14,12 @@ pub(super) struct TagId(u32);
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct SetId(u32);
 
+impl TagId {
+    pub(super) fn number(self) -> u32 {
+        self.0
+    }
+}
+
 /// All tags of one sort, classes or zones, and the sets of them.
 #[derive(Clone, Default)]
 pub(super) struct TagSets {

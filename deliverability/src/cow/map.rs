@@ -5,32 +5,26 @@ use std::hash::{BuildHasher, Hash};
 use std::sync::Arc;
 
 use foldhash::fast::RandomState;
-use hashbrown::HashTable;
+
+use super::shard::Shard;
 
 /// Shards of one map: with a million entries, a change copies a thousand of them, some ten microseconds' work.
 const SHARDS: usize = 1024;
-/// The table inside a shard uses the lowest and the highest bits of a hash; the shard is chosen by those between.
+/// A shard uses the lower half of a hash; the shard is chosen by the upper half.
 const SHARD_SHIFT: u32 = 32;
 
 /// A hash map that is cheap to clone.
+#[derive(Clone)]
 pub(crate) struct CowMap<K, V> {
-    shards: Arc<[Arc<Shard<K, V>>]>,
+    shards: Arc<[Shard<K, V>]>,
     hasher: RandomState,
     len: usize,
 }
 
-type Shard<K, V> = HashTable<(K, V)>;
-
 impl<K, V> Default for CowMap<K, V> {
     fn default() -> Self {
-        let empty = Arc::new(HashTable::new());
+        let empty = Shard::default();
         Self { shards: vec![empty; SHARDS].into(), hasher: RandomState::default(), len: 0 }
-    }
-}
-
-impl<K, V> Clone for CowMap<K, V> {
-    fn clone(&self) -> Self {
-        Self { shards: Arc::clone(&self.shards), hasher: self.hasher.clone(), len: self.len }
     }
 }
 
@@ -46,18 +40,17 @@ impl<K: Hash + Eq + Clone, V: Clone> CowMap<K, V> {
         K: Borrow<Q>,
     {
         let hash = self.hasher.hash_one(key);
-        let (_, value) = self.shards[shard(hash)].find(hash, |(k, _)| k.borrow() == key)?;
-        Some(value)
+        self.shards[shard(hash)].get(hash, key)
     }
 
     /// Gives the value before, if there was one.
     pub(crate) fn insert(&mut self, key: K, value: V) -> Option<V> {
         let hash = self.hasher.hash_one(&key);
-        let shard = shard_mut(&mut self.shards, hash);
-        if let Some((_, old)) = shard.find_mut(hash, |(k, _)| *k == key) {
+        let shard = &mut Arc::make_mut(&mut self.shards)[shard(hash)];
+        if let Some(old) = shard.get_mut(hash, &key) {
             return Some(std::mem::replace(old, value));
         }
-        shard.insert_unique(hash, (key, value), |(k, _)| self.hasher.hash_one(k));
+        shard.add(hash, key, value, |key| self.hasher.hash_one(key));
         self.len += 1;
         None
     }
@@ -68,13 +61,13 @@ impl<K: Hash + Eq + Clone, V: Clone> CowMap<K, V> {
         V: Default,
     {
         let hash = self.hasher.hash_one(&key);
-        let shard = shard_mut(&mut self.shards, hash);
-        if let Some((_, value)) = shard.find_mut(hash, |(k, _)| *k == key) {
+        let shard = &mut Arc::make_mut(&mut self.shards)[shard(hash)];
+        if let Some(value) = shard.get_mut(hash, &key) {
             return change(value);
         }
         let mut value = V::default();
         let result = change(&mut value);
-        shard.insert_unique(hash, (key, value), |(k, _)| self.hasher.hash_one(k));
+        shard.add(hash, key, value, |key| self.hasher.hash_one(key));
         self.len += 1;
         result
     }
@@ -86,15 +79,11 @@ impl<K: Hash + Eq + Clone, V: Clone> CowMap<K, V> {
         // Looked for first: what is absent must not cost a copy.
         self.get(key)?;
         let hash = self.hasher.hash_one(key);
-        let entry = shard_mut(&mut self.shards, hash).find_entry(hash, |(k, _)| k.borrow() == key).ok()?;
-        let ((_, value), _) = entry.remove();
+        let shard = &mut Arc::make_mut(&mut self.shards)[shard(hash)];
+        let removed = shard.remove(hash, key, |key| self.hasher.hash_one(key))?;
         self.len -= 1;
-        Some(value)
+        Some(removed)
     }
-}
-
-fn shard_mut<K: Clone, V: Clone>(shards: &mut Arc<[Arc<Shard<K, V>>]>, hash: u64) -> &mut Shard<K, V> {
-    Arc::make_mut(&mut Arc::make_mut(shards)[shard(hash)])
 }
 
 fn shard(hash: u64) -> usize {
@@ -140,7 +129,7 @@ mod tests {
         (0..10_000_u32).for_each(|n| assert_eq!(map.insert(n, ()), None));
         let before = map.clone();
         map.insert(10_000, ());
-        let shared = map.shards.iter().zip(before.shards.iter()).filter(|(a, b)| Arc::ptr_eq(a, b)).count();
+        let shared = map.shards.iter().zip(before.shards.iter()).filter(|(a, b)| a.is_shared_with(b)).count();
         assert_eq!(shared, SHARDS - 1);
     }
 }

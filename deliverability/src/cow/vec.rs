@@ -23,9 +23,21 @@ impl<T> CowVec<T> {
     pub(crate) fn len(&self) -> u32 {
         self.len
     }
+
+    pub(crate) fn get(&self, index: u32) -> Option<&T> {
+        (index < self.len).then(|| &self[index])
+    }
 }
 
 impl<T: Default + Clone> CowVec<T> {
+    /// The element at an index, with default ones up to there where there were none.
+    pub(crate) fn grow_to(&mut self, index: u32) -> &mut T {
+        while self.len <= index {
+            self.push(T::default());
+        }
+        &mut self[index]
+    }
+
     /// Gives the element's index.
     pub(crate) fn push(&mut self, value: T) -> u32 {
         let index = self.len;

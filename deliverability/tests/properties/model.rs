@@ -2,7 +2,7 @@
 
 use deliverability::{
     Decision, Effect, LimitKind, Location, PlaceSelector, Product, ProductSelector, Question, Reason, Rule,
-    RuleOutcome, RuleRef, State, ViolatedLimit,
+    RuleOutcome, RuleRef, Side, State, ViolatedLimit,
 };
 
 use super::world::World;
@@ -67,7 +67,7 @@ fn weigh<'a>(matching: &[Matching<'a>], product: &Product, question: &Question) 
     }
     let units = u64::from(question.quantity.get());
     let weight = product.weight.map(|weight| u64::from(weight.get()) * units);
-    let side = product.size.map(|size| [size.length, size.width, size.height].map(|side| side.get()));
+    let side = product.size.map(|size| [size.length, size.width, size.height].map(Side::get));
     let side = side.map(|sides| u64::from(*sides.iter().max().unwrap()));
     let measures = [
         (Reason::OverWeight, LimitKind::WeightG, weight),
