@@ -19,3 +19,9 @@ class Reflection(unittest.TestCase):
     def test_delivery_lists_exactly_what_it_serves(self):
         served = support.delivery().reflection.get_services()
         self.assertCountEqual(served, EVERYWHERE | {support.DELIVERY_SERVICE})
+
+    def test_the_details_of_an_error_can_be_looked_up(self):
+        for server in (support.product(), support.delivery()):
+            for detail in ("ErrorInfo", "BadRequest", "RetryInfo", "ResourceInfo"):
+                found = server.reflection.FindFileContainingSymbol(f"google.rpc.{detail}")
+                self.assertIn(detail, [message.name for message in found.message_type])
