@@ -41,6 +41,8 @@ const CONNECTION_LIFETIME: Duration = Duration::from_secs(30 * 60);
 const SQLITE_READERS: u32 = 4;
 /// Page cache of the SQLite writer, in KiB (a negative number of pages means that): an import's hot index pages fit.
 const SQLITE_WRITER_CACHE: &str = "-65536";
+/// How long the connections may take to say goodbye at the end.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 /// Units of work under way and waiting. What waits longer than ACQUIRE_TIMEOUT fails anyway.
 const MAX_UNITS: usize = 1_024;
 /// Threads of the store's runtime: it waits for sockets; SQLite brings threads of its own.
@@ -70,6 +72,16 @@ enum Pools {
 /// The operating system gives no threads.
 pub fn start_runtime() -> std::io::Result<Runtime> {
     Builder::new_multi_thread().worker_threads(STORE_THREADS).thread_name("store").enable_all().build()
+}
+
+/// Ends a database and its runtime, once serving is over. Clients have their answers by then: what a silent database holds
+/// back is not worth a long wait.
+pub fn end(runtime: Runtime, database: &Database) {
+    let closing = async { tokio::time::timeout(CLOSE_TIMEOUT, database.close()).await };
+    if runtime.block_on(closing).is_err() {
+        tracing::warn!("the database holds its connections; ending without it");
+    }
+    runtime.shutdown_timeout(CLOSE_TIMEOUT);
 }
 
 // === impl Database ===
@@ -160,7 +172,7 @@ impl Database {
     }
 
     /// Ends all connections once their units of work are done.
-    pub async fn close(&self) {
+    async fn close(&self) {
         match &self.pools {
             Pools::Sqlite { writer, readers } => {
                 readers.close().await;

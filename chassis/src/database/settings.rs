@@ -3,6 +3,10 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use sqlx::migrate::Migrator;
+
+use super::{Database, StoreError};
+use crate::settings::secret_from;
 
 /// Flags for the database, the same for each service.
 #[derive(Args, Clone, Debug)]
@@ -25,4 +29,33 @@ pub struct DatabaseSettings {
     #[arg(long, env = "CANDELIVER_DATABASE_CONNECTIONS", value_name = "N", default_value_t = 10, global = true,
           value_parser = clap::value_parser!(u32).range(2..=1_000))]
     pub database_connections: u32,
+}
+
+// === impl DatabaseSettings ===
+
+impl DatabaseSettings {
+    /// Connects, and sees to it that the tables are those of `migrator`: by migrating, or, with `--no-migrate` and unless
+    /// `told_to_migrate`, by looking. To be called on the store's runtime.
+    ///
+    /// # Errors
+    /// A setting is missing or wrong, the database is silent, or its tables are not what they must be.
+    pub async fn open(&self, migrator: &Migrator, told_to_migrate: bool) -> Result<Database, StoreError> {
+        let url =
+            secret_from("database-url", self.database_url.as_deref(), self.database_url_file.as_deref())
+                .map_err(|error| StoreError::Setting(error.to_string()))?;
+        let setting =
+            |why: &str| StoreError::Setting(format!("--database-url (CANDELIVER_DATABASE_URL) {why}"));
+        let url = url.ok_or_else(|| setting("must name the database: sqlite://FILE or postgres://…"))?;
+        let database =
+            Database::connect(&url, self.database_connections).await.map_err(|error| match error {
+                StoreError::Setting(why) => setting(&why),
+                other => other,
+            })?;
+        if self.no_migrate && !told_to_migrate {
+            database.check_schema(migrator).await?;
+        } else {
+            database.migrate(migrator).await?;
+        }
+        Ok(database)
+    }
 }
