@@ -28,7 +28,12 @@ pub struct Args {
     pub listen: SocketAddr,
 
     /// Where the Product service is: http://HOST:PORT. The default is where it serves by default on the same machine.
-    #[arg(long, env = "CANDELIVER_PRODUCT_URL", value_name = "URL", default_value = "http://127.0.0.1:50051")]
+    #[arg(
+        long,
+        env = "CANDELIVER_PRODUCT_URL",
+        value_name = "URL",
+        default_value = "http://127.0.0.1:50051"
+    )]
     pub product_url: ProductUrl,
 
     /// How long one question to Product may take, in milliseconds, connecting included; less if the caller's deadline
@@ -135,7 +140,9 @@ mod tests {
 
     #[test]
     fn the_database_can_be_named_before_or_after_the_command() {
-        for order in [["--database-url", "sqlite://x", "migrate"], ["migrate", "--database-url", "sqlite://x"]] {
+        for order in
+            [["--database-url", "sqlite://x", "migrate"], ["migrate", "--database-url", "sqlite://x"]]
+        {
             let args = Cli::try_parse_from([&["delivery"], &order[..]].concat()).unwrap().args;
             assert_eq!(args.command, Some(Command::Migrate));
             assert_eq!(args.database.database_url.as_deref(), Some("sqlite://x"));

@@ -53,7 +53,11 @@ pub async fn dispatch(
 
 /// A new yes. Asked without a min_revision: the old decision's revision may be of a catalogue that has been replaced from a
 /// backup since, and then nothing could ever be dispatched.
-async fn recheck(products: &Products, stored: &Delivery, deadline: Deadline) -> Result<Decision, DispatchError> {
+async fn recheck(
+    products: &Products,
+    stored: &Delivery,
+    deadline: Deadline,
+) -> Result<Decision, DispatchError> {
     match products.decide(&stored.order, None, deadline).await {
         Answer::Decided(decision) if decision.verdict == Verdict::Deliverable => Ok(decision),
         Answer::Decided(decision) => Err(DispatchError::NotDeliverable(decision)),

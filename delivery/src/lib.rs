@@ -25,11 +25,9 @@ mod time;
 mod verifier;
 
 use std::net::TcpListener;
-use std::time::Duration;
 
 use anyhow::Context;
-use chassis::database::{self, Database};
-use chassis::settings::secret_from;
+use chassis::database::{self, StoreError};
 use chassis::shutdown::Shutdown;
 use chassis::telemetry;
 
@@ -37,9 +35,6 @@ pub use config::{Args, Command};
 pub use create::DeferLimits;
 pub use server::{Rules, SERVICE_NAMES, serve};
 use store::Store;
-
-/// How long the database may take to say goodbye at the end.
-const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Does what the arguments say, to the end.
 ///
@@ -58,30 +53,11 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
             serve(listener, &args.server, store.clone(), args.products(), args.rules(), shutdown)?;
         }
     }
-    // Clients have their answers: what a silent database holds back is not worth the wait.
-    let _ = runtime.block_on(async { tokio::time::timeout(CLOSE_TIMEOUT, store.database().close()).await });
-    runtime.shutdown_timeout(CLOSE_TIMEOUT);
+    database::end(runtime, store.database());
     Ok(())
 }
 
-async fn open(args: &Args) -> anyhow::Result<Store> {
-    let settings = &args.database;
-    let url = secret_from(
-        "database-url",
-        settings.database_url.as_deref(),
-        settings.database_url_file.as_deref(),
-    )?
-    .context(
-        "--database-url (CANDELIVER_DATABASE_URL) must name the database: sqlite://FILE or postgres://…",
-    )?;
-    let database = Database::connect(&url, settings.database_connections)
-        .await
-        .context("--database-url (CANDELIVER_DATABASE_URL)")?;
-    let migrations = store::migrations();
-    if settings.no_migrate && args.command != Some(Command::Migrate) {
-        database.check_schema(&migrations).await?;
-    } else {
-        database.migrate(&migrations).await?;
-    }
-    Ok(Store::new(database))
+async fn open(args: &Args) -> Result<Store, StoreError> {
+    let told_to_migrate = args.command == Some(Command::Migrate);
+    args.database.open(&store::migrations(), told_to_migrate).await.map(Store::new)
 }

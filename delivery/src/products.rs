@@ -182,7 +182,10 @@ impl Products {
         };
         let mut client = self.client.clone();
         let ask = |question| async move { client.can_deliver(question).await };
-        self.call(Limit::of(deadline, self.timeout), question, ask, |answer| parse::decision(answer, time::now())).await
+        self.call(Limit::of(deadline, self.timeout), question, ask, |answer| {
+            parse::decision(answer, time::now())
+        })
+        .await
     }
 
     /// Asks the same of several orders, all at one revision. `None` stands for an order that Product's answer says nothing
@@ -215,7 +218,7 @@ impl Products {
         limit: Limit,
         question: Q,
         ask: impl FnOnce(Request<Q>) -> F,
-        read: impl FnOnce(A) -> Result<T, parse::Nonsense>,
+        read: impl FnOnce(&A) -> Result<T, parse::Nonsense>,
     ) -> Answer<T>
     where
         F: Future<Output = Result<Response<A>, Status>>,
@@ -236,7 +239,7 @@ impl Products {
         let answer = match outcome {
             Err(_elapsed) => Answer::Silent(Silence::new(limit.why_timed_out())),
             Ok(Err(status)) => classify::error(&status, &limit),
-            Ok(Ok(response)) => match read(response.into_inner()) {
+            Ok(Ok(response)) => match read(response.get_ref()) {
                 Ok(decided) => Answer::Decided(decided),
                 Err(nonsense) => {
                     tracing::debug!(%nonsense, "Product's answer makes no sense");

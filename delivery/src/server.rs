@@ -46,7 +46,7 @@ pub fn serve(
 ) -> io::Result<()> {
     let health = Health::new(SERVICE_NAMES);
     let (reflection, reflection_alpha) =
-        reflection::services(&[proto::FILE_DESCRIPTOR_SET]).map_err(io::Error::other)?;
+        reflection::services(&[proto::delivery::FILE_DESCRIPTOR_SET]).map_err(io::Error::other)?;
     let runtime = store.database().runtime().clone();
     let watching = runtime.spawn(readiness::watch(store.clone(), health.clone()));
     let verifying = runtime.spawn(verifier::verify(store.clone(), products.clone()));

@@ -88,7 +88,10 @@ impl Verifier {
         let now = time::now();
         let expired = self.store.expire(BATCH, now).await?;
         if expired > 0 {
-            tracing::warn!(deliveries = expired, "expired: nobody could say in time whether they can be made");
+            tracing::warn!(
+                deliveries = expired,
+                "expired: nobody could say in time whether they can be made"
+            );
         }
         let lease_until = time::after(now, LEASE);
         let claimed = self.store.claim(BATCH, lease_until, now).await?;
@@ -174,7 +177,8 @@ fn groups(claimed: Vec<Delivery>) -> Vec<Group> {
         match groups.iter_mut().find(|group| group.min_revision == delivery.min_revision) {
             Some(group) => group.deliveries.push(delivery),
             None => {
-                groups.push(Group { min_revision: delivery.min_revision.clone(), deliveries: vec![delivery] });
+                groups
+                    .push(Group { min_revision: delivery.min_revision.clone(), deliveries: vec![delivery] });
             }
         }
     }

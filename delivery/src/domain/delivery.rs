@@ -209,7 +209,10 @@ mod tests {
     #[test]
     fn what_the_state_forbids_is_said_before_the_version_is_looked_at() {
         let refused = delivery(State::Cancelled, 2).step(Transition::Dispatch, Some(1)).unwrap_err();
-        assert_eq!(refused, Refusal::InvalidState { state: State::Cancelled, transition: Transition::Dispatch });
+        assert_eq!(
+            refused,
+            Refusal::InvalidState { state: State::Cancelled, transition: Transition::Dispatch }
+        );
         assert_eq!(refused.to_string(), "a delivery that is CANCELLED can't be dispatched");
     }
 

@@ -92,6 +92,6 @@ mod tests {
     #[test]
     fn a_fingerprint_stays_what_it_is_because_rows_hold_it() {
         let hex: String = order().fingerprint().as_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
-        assert_eq!(hex, "FILL");
+        assert_eq!(hex, "01c0cc53226843605aa1503a31a0c94f502319c79a12cbb63a30c1da79a214aa07");
     }
 }

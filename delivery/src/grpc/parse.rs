@@ -1,9 +1,10 @@
 //! Messages into objects that can't be wrong; every bad field is named, all at once.
 
 use chassis::page;
-use chassis::status::{Failure, Violations};
+use chassis::status::{Failure, Violation, Violations};
 use deliverability::{LocationId, ProductId, Quantity};
 use proto::delivery::v1 as wire;
+use tonic::Status;
 
 use crate::create::{Policy, Wanted};
 use crate::domain::{DeliveryId, ExternalReference, Order, RevisionToken, State};
@@ -17,7 +18,7 @@ pub(super) struct Listing {
     pub(super) page_size: u32,
 }
 
-pub(super) fn wanted(request: &wire::CreateDeliveryRequest) -> Result<Wanted, Failure> {
+pub(super) fn wanted(request: &wire::CreateDeliveryRequest) -> Result<Wanted, Status> {
     let mut bad = Violations::default();
     let id = bad.check_optional("delivery_id", request.delivery_id.as_deref().map(DeliveryId::parse));
     let product = bad.check("product_id", ProductId::parse(&request.product_id));
@@ -36,14 +37,13 @@ pub(super) fn wanted(request: &wire::CreateDeliveryRequest) -> Result<Wanted, Fa
     let token = request.min_revision.as_deref().map(RevisionToken::parse);
     let min_revision = bad.check_optional("min_revision", token);
     let wanted = (|| {
-        let order =
-            Order { product: product?, location: location?, quantity: quantity?, external_reference };
+        let order = Order { product: product?, location: location?, quantity: quantity?, external_reference };
         Some(Wanted { id, order, policy: policy?, min_revision })
     })();
-    bad.finish(wanted).map_err(Failure::invalid_fields)
+    bad.finish(wanted).map_err(invalid)
 }
 
-pub(super) fn listing(request: &wire::ListDeliveriesRequest) -> Result<Listing, Failure> {
+pub(super) fn listing(request: &wire::ListDeliveriesRequest) -> Result<Listing, Status> {
     let mut bad = Violations::default();
     let page_size = bad.check("page_size", page::size(request.page_size));
     let state = match wire::DeliveryState::try_from(request.state) {
@@ -67,18 +67,22 @@ pub(super) fn listing(request: &wire::ListDeliveriesRequest) -> Result<Listing, 
     };
     let after = key.map_or(Cursor::START, Cursor::from_bytes);
     let listing = page_size.map(|page_size| Listing { filter, after, page_size });
-    bad.finish(listing).map_err(Failure::invalid_fields)
+    bad.finish(listing).map_err(invalid)
 }
 
 /// Which delivery, and the version it was read at; 0 is whichever it is.
-pub(super) fn transition(delivery_id: &str, version: u32) -> Result<(DeliveryId, Option<u32>), Failure> {
+pub(super) fn transition(delivery_id: &str, version: u32) -> Result<(DeliveryId, Option<u32>), Status> {
     Ok((id(delivery_id)?, (version != 0).then_some(version)))
 }
 
-pub(super) fn id(delivery_id: &str) -> Result<DeliveryId, Failure> {
+pub(super) fn id(delivery_id: &str) -> Result<DeliveryId, Status> {
     let mut bad = Violations::default();
     let id = bad.check("delivery_id", DeliveryId::parse(delivery_id));
-    bad.finish(id).map_err(Failure::invalid_fields)
+    bad.finish(id).map_err(invalid)
+}
+
+fn invalid(bad: Vec<Violation>) -> Status {
+    Failure::invalid_fields(bad).into()
 }
 
 /// Empty is none.
@@ -104,13 +108,11 @@ fn parse_state(state: wire::DeliveryState) -> Option<State> {
 #[cfg(test)]
 mod tests {
     use chassis::status;
-    use tonic::Status;
 
     use super::*;
 
-    fn fields(failure: Failure) -> Vec<String> {
-        let status: Status = failure.into();
-        status::violations(&status).into_iter().map(|violation| violation.field).collect()
+    fn fields(status: &Status) -> Vec<String> {
+        status::violations(status).into_iter().map(|violation| violation.field).collect()
     }
 
     fn create() -> wire::CreateDeliveryRequest {
@@ -139,9 +141,16 @@ mod tests {
             admission_policy: 9,
             min_revision: Some("no token".to_owned()),
         };
-        let named = fields(wanted(&request).unwrap_err());
-        let all =
-            ["delivery_id", "product_id", "location_id", "quantity", "external_reference", "admission_policy", "min_revision"];
+        let named = fields(&wanted(&request).unwrap_err());
+        let all = [
+            "delivery_id",
+            "product_id",
+            "location_id",
+            "quantity",
+            "external_reference",
+            "admission_policy",
+            "min_revision",
+        ];
         assert_eq!(named, all);
     }
 
@@ -155,10 +164,12 @@ mod tests {
             location_id: Some(String::new()),
             external_reference: "\n".to_owned(),
         };
-        let named = fields(listing(&request).unwrap_err());
+        let named = fields(&listing(&request).unwrap_err());
         assert_eq!(named, ["page_size", "state", "product_id", "location_id", "external_reference"]);
-        let token_alone =
-            wire::ListDeliveriesRequest { page_token: "x".to_owned(), ..wire::ListDeliveriesRequest::default() };
-        assert_eq!(fields(listing(&token_alone).unwrap_err()), ["page_token"]);
+        let token_alone = wire::ListDeliveriesRequest {
+            page_token: "x".to_owned(),
+            ..wire::ListDeliveriesRequest::default()
+        };
+        assert_eq!(fields(&listing(&token_alone).unwrap_err()), ["page_token"]);
     }
 }

@@ -13,7 +13,11 @@ pub(super) fn delivery(delivery: Delivery) -> wire::Delivery {
         product_id: order.product.to_string(),
         location_id: order.location.to_string(),
         quantity: order.quantity.get(),
-        external_reference: order.external_reference.as_ref().map_or("", ExternalReference::as_str).to_owned(),
+        external_reference: order
+            .external_reference
+            .as_ref()
+            .map_or("", ExternalReference::as_str)
+            .to_owned(),
         state: state(delivery.state).into(),
         admission: Some(admission(delivery.admission)),
         version: delivery.version,

@@ -24,11 +24,10 @@ pub(super) fn create_error(error: CreateError) -> Status {
             Failure::new(Code::AlreadyExists, "DELIVERY_EXISTS", message).resource(RESOURCE, id.to_string())
         }
         CreateError::NotDeliverable(decision) => not_deliverable(&decision, message),
-        CreateError::BadRevision(bad) => bad_revision(bad, message),
+        CreateError::BadRevision(bad) => bad_revision(bad, &message),
         CreateError::ProductSilent(silence) => product_silent(&silence, message),
-        CreateError::TooManyPending => {
-            Failure::new(Code::ResourceExhausted, "TOO_MANY_PENDING", message).retry_after(RETRY_PENDING_AFTER)
-        }
+        CreateError::TooManyPending => Failure::new(Code::ResourceExhausted, "TOO_MANY_PENDING", message)
+            .retry_after(RETRY_PENDING_AFTER),
         CreateError::Store(error) => error.into(),
     };
     failure.into()
@@ -80,7 +79,7 @@ fn not_deliverable(decision: &Decision, message: String) -> Failure {
         .metadata("rule_ids", rule_ids.join(","))
 }
 
-fn bad_revision(bad: BadRevision, message: String) -> Failure {
+fn bad_revision(bad: BadRevision, message: &str) -> Failure {
     match bad {
         BadRevision::EpochMismatch => {
             Failure::new(Code::FailedPrecondition, "EPOCH_MISMATCH", format!("{message}: go on without it"))

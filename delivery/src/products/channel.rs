@@ -42,7 +42,8 @@ impl FromStr for ProductUrl {
     fn from_str(text: &str) -> Result<Self, String> {
         let uri = Uri::from_str(text).map_err(|error| error.to_string())?;
         let has_port = uri.port_u16().is_some();
-        let plain = uri.scheme_str() == Some("http") && matches!(uri.path(), "" | "/") && uri.query().is_none();
+        let plain =
+            uri.scheme_str() == Some("http") && matches!(uri.path(), "" | "/") && uri.query().is_none();
         if plain && has_port { Ok(Self(uri)) } else { Err("must look like http://HOST:PORT".to_owned()) }
     }
 }
@@ -56,7 +57,14 @@ mod tests {
         for good in ["http://127.0.0.1:50051", "http://product.default.svc:50051/", "http://[::1]:50051"] {
             assert!(good.parse::<ProductUrl>().is_ok(), "{good}");
         }
-        for bad in ["", "127.0.0.1:50051", "http://product", "https://product:1", "http://product:1/x", "http://a:1?b"] {
+        for bad in [
+            "",
+            "127.0.0.1:50051",
+            "http://product",
+            "https://product:1",
+            "http://product:1/x",
+            "http://a:1?b",
+        ] {
             assert!(bad.parse::<ProductUrl>().is_err(), "{bad}");
         }
     }

@@ -4,13 +4,17 @@ use std::error::Error;
 use std::time::Duration;
 
 use chassis::status;
-use tonic::{Code, ConnectError, Status, TimeoutExpired};
+use tokio::time::Instant;
+use tonic::{Code, Status, TimeoutExpired};
 use tonic_types::StatusExt;
 
 use super::{Answer, BadRevision, Limit, Silence, Why};
 
 /// Longest wait that is passed on to a caller, whatever Product asks for.
 const MAX_RETRY_AFTER: Duration = Duration::from_secs(60);
+
+/// How much earlier than here a deadline may pass at Product: its timers, and the header's units, are of a millisecond.
+const CLOCK_SLACK: Duration = Duration::from_millis(10);
 
 /// Two errors are about the question's min_revision; every other one is silence.
 pub(super) fn error<T>(status: &Status, limit: &Limit) -> Answer<T> {
@@ -20,7 +24,9 @@ pub(super) fn error<T>(status: &Status, limit: &Limit) -> Answer<T> {
         }
         (Code::InvalidArgument, Some("INVALID_FIELD")) => {
             let violations = status::violations(status);
-            if let Some(violation) = violations.into_iter().find(|violation| violation.field == "min_revision") {
+            if let Some(violation) =
+                violations.into_iter().find(|violation| violation.field == "min_revision")
+            {
                 return Answer::BadRevision(BadRevision::Malformed(violation.description));
             }
         }
@@ -36,14 +42,15 @@ pub(super) fn error<T>(status: &Status, limit: &Limit) -> Answer<T> {
 
 fn why(status: &Status, limit: &Limit) -> Why {
     // An answer of Product's own has no source; what went wrong on this side, or on the way, has.
-    let causes = || std::iter::successors(status.source(), |cause| (*cause).source());
-    if causes().any(|cause| cause.is::<TimeoutExpired>()) || status.code() == Code::DeadlineExceeded {
-        return limit.why_timed_out();
-    }
-    if causes().any(|cause| cause.is::<ConnectError>()) || causes().next().is_some() {
-        return Why::Unreachable;
-    }
+    let mut causes = std::iter::successors(status.source(), |cause| (*cause).source()).peekable();
+    let is_answer = causes.peek().is_none();
+    let timed_out_here = causes.any(<dyn Error>::is::<TimeoutExpired>);
     match (status.code(), status::reason(status).as_deref()) {
+        _ if timed_out_here => limit.why_timed_out(),
+        _ if !is_answer => Why::Unreachable,
+        // Product was told the deadline and may notice a moment earlier that it has passed.
+        (Code::DeadlineExceeded, _) if Instant::now() + CLOCK_SLACK >= limit.until => limit.why_timed_out(),
+        (Code::DeadlineExceeded, _) => Why::TooSlow,
         (Code::FailedPrecondition, Some("REVISION_NOT_REACHED")) => Why::RevisionNotReached,
         _ => Why::Failing,
     }
@@ -52,7 +59,6 @@ fn why(status: &Status, limit: &Limit) -> Why {
 #[cfg(test)]
 mod tests {
     use chassis::status::{Failure, Violation};
-    use tokio::time::Instant;
 
     use super::*;
 
@@ -90,7 +96,9 @@ mod tests {
 
     #[test]
     fn product_says_when_to_ask_again_within_reason() {
-        for (asked, told) in [(Duration::from_secs(7), Duration::from_secs(7)), (Duration::MAX / 4, MAX_RETRY_AFTER)] {
+        for (asked, told) in
+            [(Duration::from_secs(7), Duration::from_secs(7)), (Duration::MAX / 4, MAX_RETRY_AFTER)]
+        {
             let answered = answer(Failure::new(Code::Unavailable, "X", "x").retry_after(asked));
             assert_eq!(answered, Answer::Silent(Silence { retry_after: told, ..Silence::new(Why::Failing) }));
         }
@@ -103,5 +111,9 @@ mod tests {
             let answered = error::<()>(&failure(), &Limit { until: Instant::now(), is_callers });
             assert_eq!(answered, silent(why));
         }
+        // One that passed long before is none that a caller set.
+        let later = Instant::now() + Duration::from_secs(5);
+        let answered = error::<()>(&failure(), &Limit { until: later, is_callers: true });
+        assert_eq!(answered, silent(Why::TooSlow));
     }
 }

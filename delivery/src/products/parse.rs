@@ -12,15 +12,14 @@ use crate::domain::RevisionToken;
 pub(super) struct Nonsense(&'static str);
 
 /// The answer to one question.
-pub(super) fn decision(answer: wire::CanDeliverResponse, now: Timestamp) -> Result<Decision, Nonsense> {
-    let decision = answer.decision.ok_or(Nonsense("no decision"))?;
-    let revision = token(&decision.revision)?;
-    parse(decision, revision, now)
+pub(super) fn decision(answer: &wire::CanDeliverResponse, now: Timestamp) -> Result<Decision, Nonsense> {
+    let decision = answer.decision.as_ref().ok_or(Nonsense("no decision"))?;
+    parse(decision, token(&decision.revision)?, now)
 }
 
 /// The answers to several questions. One that makes no sense says nothing about the others.
 pub(super) fn batch(
-    answer: wire::BatchCanDeliverResponse,
+    answer: &wire::BatchCanDeliverResponse,
     asked: usize,
     now: Timestamp,
 ) -> Result<Vec<Option<Decision>>, Nonsense> {
@@ -28,11 +27,11 @@ pub(super) fn batch(
         return Err(Nonsense("another number of answers than of questions"));
     }
     let revision = token(&answer.revision)?;
-    let read = |result: wire::BatchResult| parse(result.decision?, revision.clone(), now).ok();
-    Ok(answer.results.into_iter().map(read).collect())
+    let read = |result: &wire::BatchResult| parse(result.decision.as_ref()?, revision.clone(), now).ok();
+    Ok(answer.results.iter().map(read).collect())
 }
 
-fn parse(decision: wire::Decision, revision: RevisionToken, now: Timestamp) -> Result<Decision, Nonsense> {
+fn parse(decision: &wire::Decision, revision: RevisionToken, now: Timestamp) -> Result<Decision, Nonsense> {
     let verdict = match wire::Verdict::try_from(decision.verdict) {
         Ok(wire::Verdict::Deliverable) => Verdict::Deliverable,
         Ok(wire::Verdict::NotDeliverable) => Verdict::NotDeliverable,
@@ -88,7 +87,7 @@ mod tests {
 
     fn read(decision: wire::Decision) -> Result<Decision, Nonsense> {
         let now = Timestamp::from_unix_micros(0).unwrap();
-        super::decision(wire::CanDeliverResponse { decision: Some(decision) }, now)
+        super::decision(&wire::CanDeliverResponse { decision: Some(decision) }, now)
     }
 
     #[test]
@@ -97,7 +96,7 @@ mod tests {
             assert!(read(wire::Decision { verdict, ..yes() }).is_err(), "{verdict}");
         }
         let none = wire::CanDeliverResponse { decision: None };
-        assert!(super::decision(none, Timestamp::from_unix_micros(0).unwrap()).is_err());
+        assert!(super::decision(&none, Timestamp::from_unix_micros(0).unwrap()).is_err());
     }
 
     #[test]
@@ -125,9 +124,9 @@ mod tests {
             as_of_time: None,
         };
         let now = Timestamp::from_unix_micros(0).unwrap();
-        let read = batch(answer.clone(), 2, now).unwrap();
+        let read = batch(&answer, 2, now).unwrap();
         assert_eq!(read[0], None);
         assert_eq!(read[1].as_ref().unwrap().revision.as_str(), "r2");
-        assert!(batch(answer, 3, now).is_err());
+        assert!(batch(&answer, 3, now).is_err());
     }
 }

@@ -7,7 +7,9 @@ use deliverability::Timestamp;
 use super::Store;
 use super::read::by_id;
 use super::rows::{DeliveryRow, EvidenceColumns, columns};
-use crate::domain::{Admission, Delivery, DeliveryId, ExternalReference, Fingerprint, Order, RevisionToken, State};
+use crate::domain::{
+    Admission, Delivery, DeliveryId, ExternalReference, Fingerprint, Order, RevisionToken, State,
+};
 use crate::time;
 
 /// The loser of two creates with one id waits for the winner's commit, inserts nothing, and looks at what is there.
@@ -87,7 +89,8 @@ async fn create(
     }
     // The new one counts too.
     if delivery.state == State::Pending
-        && count_pending(&mut transaction.connection(), i64::from(max_pending) + 1).await? > i64::from(max_pending)
+        && count_pending(&mut transaction.connection(), i64::from(max_pending) + 1).await?
+            > i64::from(max_pending)
     {
         transaction.rollback().await?;
         return Ok(Created::TooManyPending);

@@ -157,7 +157,12 @@ impl Store {
     }
 }
 
-async fn list(database: &Database, filter: &Filter, after: Cursor, page_size: u32) -> Result<Page, StoreError> {
+async fn list(
+    database: &Database,
+    filter: &Filter,
+    after: Cursor,
+    page_size: u32,
+) -> Result<Page, StoreError> {
     let wanted = page_size as usize;
     let mut page = Page { deliveries: Vec::new(), next: Some(after) };
     let mut session = database.read().await?;
@@ -194,6 +199,8 @@ async fn list(database: &Database, filter: &Filter, after: Cursor, page_size: u3
 
 #[cfg(test)]
 mod tests {
+    use sqlx::{AssertSqlSafe, Connection as _};
+
     use super::*;
 
     #[test]
@@ -201,5 +208,23 @@ mod tests {
         let cursor = Cursor { create_time_us: 1_790_000_000_000_000, id: Uuid::from_u128(7) };
         assert_eq!(Cursor::from_bytes(cursor.to_bytes()), cursor);
         assert_eq!(Cursor::from_bytes(Cursor::START.to_bytes()), Cursor::START);
+    }
+
+    #[tokio::test]
+    async fn every_listing_goes_along_its_index_and_sorts_nothing() {
+        let mut connection = sqlx::SqliteConnection::connect("sqlite::memory:").await.unwrap();
+        crate::store::migrations().run(&mut connection).await.unwrap();
+        for (sql, index) in [
+            (BY_REFERENCE, "deliveries_by_reference"),
+            (BY_PRODUCT, "deliveries_by_product"),
+            (BY_LOCATION, "deliveries_by_location"),
+            (BY_STATE, "deliveries_by_state"),
+            (BY_TIME, "deliveries_by_time"),
+        ] {
+            let explain = AssertSqlSafe(format!("EXPLAIN QUERY PLAN {sql}"));
+            let plan: Vec<(i64, i64, i64, String)> =
+                sqlx::query_as(explain).fetch_all(&mut connection).await.unwrap();
+            assert!(plan.len() == 1 && plan[0].3.contains(index), "{index}: {plan:?}");
+        }
     }
 }

@@ -6,7 +6,8 @@ use sqlx::FromRow;
 use uuid::Uuid;
 
 use crate::domain::{
-    Admission, Delivery, DeliveryId, Evidence, ExternalReference, Order, RevisionToken, Source, State, UnknownWord,
+    Admission, Delivery, DeliveryId, Evidence, ExternalReference, Order, RevisionToken, Source, State,
+    UnknownWord,
 };
 
 /// The columns of a `DeliveryRow`, for the constants that statements are.
@@ -105,7 +106,9 @@ impl DeliveryRow {
                 reason: self.reason.ok_or("a verdict without a reason")?,
                 source: Source::parse(&self.source.ok_or("a verdict without a source")?)?,
                 revision: RevisionToken::parse(&self.revision.ok_or("a verdict without a revision")?)?,
-                check_time: Timestamp::from_unix_micros(self.check_time_us.ok_or("a verdict without a time")?)?,
+                check_time: Timestamp::from_unix_micros(
+                    self.check_time_us.ok_or("a verdict without a time")?,
+                )?,
                 deciding_rules: read_rules(&self.deciding_rules)?,
             }),
         };
@@ -115,7 +118,11 @@ impl DeliveryRow {
                 product: ProductId::from_uuid(self.product_id)?,
                 location: LocationId::from_uuid(self.location_id)?,
                 quantity: Quantity::new(u32::try_from(self.quantity)?)?,
-                external_reference: self.external_reference.as_deref().map(ExternalReference::parse).transpose()?,
+                external_reference: self
+                    .external_reference
+                    .as_deref()
+                    .map(ExternalReference::parse)
+                    .transpose()?,
             },
             state: State::parse(&self.state)?,
             admission,

@@ -11,7 +11,8 @@ use super::rows::{DeliveryRow, columns};
 use super::transition::Update;
 use crate::domain::{Delivery, DeliveryId, Evidence, State};
 
-const RELEASE: &str = "UPDATE deliveries SET lease_until_us = 0 WHERE state = 'PENDING' AND lease_until_us = $1";
+const RELEASE: &str =
+    "UPDATE deliveries SET lease_until_us = 0 WHERE state = 'PENDING' AND lease_until_us = $1";
 const REST: &str = "UPDATE deliveries SET lease_until_us = $1 WHERE delivery_id = $2 AND state = 'PENDING'";
 
 /// What Product said of a delivery that waited for it.
@@ -115,14 +116,7 @@ impl Store {
         let unit = async move {
             let mut transaction = database.write().await?;
             let connection = transaction.connection();
-            let sql = format!(
-                "WITH overdue AS MATERIALIZED (SELECT delivery_id FROM deliveries \
-                 WHERE state = 'PENDING' AND verify_by_us <= $1 \
-                 ORDER BY create_time_us, delivery_id LIMIT $2 {}) \
-                 UPDATE deliveries SET state = 'EXPIRED', version = version + 1, update_time_us = $1, \
-                 lease_until_us = 0 WHERE state = 'PENDING' AND delivery_id IN (SELECT delivery_id FROM overdue)",
-                lock_unlocked_rows(&connection)
-            );
+            let sql = expire_sql(lock_unlocked_rows(&connection));
             let expired = on_database!(connection, c => {
                 let query = sqlx::query(AssertSqlSafe(sql)).bind(now.unix_micros()).bind(i64::from(limit));
                 query.execute(c).await?.rows_affected()
@@ -142,17 +136,7 @@ async fn claim(
 ) -> Result<Vec<Delivery>, StoreError> {
     let mut transaction = database.write().await?;
     let connection = transaction.connection();
-    // MATERIALIZED, lest PostgreSQL runs the inner query more than once and claims more than the limit.
-    let sql = format!(
-        concat!(
-            "WITH oldest AS MATERIALIZED (SELECT delivery_id FROM deliveries \
-             WHERE state = 'PENDING' AND lease_until_us <= $1 AND verify_by_us > $1 \
-             ORDER BY create_time_us, delivery_id LIMIT $2 {}) \
-             UPDATE deliveries SET lease_until_us = $3 WHERE delivery_id IN (SELECT delivery_id FROM oldest) RETURNING ",
-            columns!()
-        ),
-        lock_unlocked_rows(&connection)
-    );
+    let sql = claim_sql(lock_unlocked_rows(&connection));
     let rows: Vec<DeliveryRow> = on_database!(connection, c => {
         sqlx::query_as(AssertSqlSafe(sql))
             .bind(now.unix_micros())
@@ -168,11 +152,58 @@ async fn claim(
     Ok(claimed)
 }
 
+/// MATERIALIZED, lest PostgreSQL runs the inner query more than once and claims more than the limit.
+fn claim_sql(lock: &str) -> String {
+    format!(
+        concat!(
+            "WITH oldest AS MATERIALIZED (SELECT delivery_id FROM deliveries \
+             WHERE state = 'PENDING' AND lease_until_us <= $1 AND verify_by_us > $1 \
+             ORDER BY create_time_us, delivery_id LIMIT $2 {}) \
+             UPDATE deliveries SET lease_until_us = $3 WHERE delivery_id IN (SELECT delivery_id FROM oldest) \
+             RETURNING ",
+            columns!()
+        ),
+        lock
+    )
+}
+
+fn expire_sql(lock: &str) -> String {
+    format!(
+        "WITH overdue AS MATERIALIZED (SELECT delivery_id FROM deliveries \
+         WHERE state = 'PENDING' AND verify_by_us <= $1 ORDER BY create_time_us, delivery_id LIMIT $2 {lock}) \
+         UPDATE deliveries SET state = 'EXPIRED', version = version + 1, update_time_us = $1, lease_until_us = 0 \
+         WHERE state = 'PENDING' AND delivery_id IN (SELECT delivery_id FROM overdue)"
+    )
+}
+
 /// Where the dialects differ: on PostgreSQL writers run side by side, and a row that one of them has in hand is not worth
 /// waiting for; SQLite has one writer.
 fn lock_unlocked_rows(connection: &Connection<'_>) -> &'static str {
     match connection {
         Connection::Sqlite(_) => "",
         Connection::Postgres(_) => "FOR UPDATE SKIP LOCKED",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use sqlx::Connection as _;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn the_queue_is_an_index_read_from_its_old_end() {
+        let mut connection = sqlx::SqliteConnection::connect("sqlite::memory:").await.unwrap();
+        crate::store::migrations().run(&mut connection).await.unwrap();
+        for sql in [claim_sql(""), expire_sql(""), RELEASE.to_owned()] {
+            let explain = AssertSqlSafe(format!("EXPLAIN QUERY PLAN {sql}"));
+            let plan: Vec<(i64, i64, i64, String)> =
+                sqlx::query_as(explain).fetch_all(&mut connection).await.unwrap();
+            let plan: Vec<_> = plan.into_iter().map(|(_, _, _, step)| step).collect();
+            assert!(plan.iter().any(|step| step.contains("deliveries_by_state (state=?)")), "{plan:?}");
+            let slow =
+                |step: &String| step.starts_with("SCAN deliveries") || step.contains("TEMP B-TREE FOR ORDER");
+            assert!(!plan.iter().any(slow), "{plan:?}");
+        }
     }
 }

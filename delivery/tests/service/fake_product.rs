@@ -1,0 +1,232 @@
+//! A Product that says what a test tells it to say.
+
+use std::net::{SocketAddr, TcpListener};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use chassis::connections::{ConnectionLimits, serve_connections};
+use chassis::deadline::Deadline;
+use chassis::services::Services;
+use chassis::shutdown::{Shutdown, Trigger};
+use chassis::status::Failure;
+use futures_util::{Stream, stream};
+use proto::product::v1 as wire;
+use proto::product::v1::product_service_server::{ProductService, ProductServiceServer};
+use tokio::net::TcpStream;
+use tokio::sync::watch;
+use tonic::{Code, Request, Response, Status};
+
+pub const REVISION: &str = "fake-revision-7";
+pub const RULE: &str = "2eb73728-2fea-475e-b536-5e1458294a90";
+
+/// What Product says to every question.
+#[derive(Clone, Debug)]
+pub enum Says {
+    Yes,
+    /// A yes that has ended.
+    YesUntilThePast,
+    No,
+    /// A yes, but a question with a min_revision is one of a catalogue that has been replaced.
+    YesUnlessForeign,
+    /// Neither.
+    Nonsense,
+    /// Nothing, ever.
+    Nothing,
+    Error(Status),
+}
+
+/// One question, single or out of a batch.
+#[derive(Clone, Debug)]
+pub struct Question {
+    pub min_revision: Option<String>,
+    pub time_left: Duration,
+}
+
+/// A Product that listens.
+pub struct FakeProduct {
+    pub address: SocketAddr,
+    script: Script,
+    _stop: Trigger,
+}
+
+#[derive(Clone)]
+struct Script {
+    /// What is said next, the last for ever.
+    says: Arc<Mutex<Vec<Says>>>,
+    asked: watch::Sender<Vec<Question>>,
+}
+
+/// An address of this machine where nobody listens.
+pub fn nobody() -> SocketAddr {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
+}
+
+// === impl FakeProduct ===
+
+impl FakeProduct {
+    /// Listens at a free port.
+    pub fn start(says: Says) -> Self {
+        Self::start_at("127.0.0.1:0".parse().unwrap(), says)
+    }
+
+    pub fn start_at(address: SocketAddr, says: Says) -> Self {
+        let listener = TcpListener::bind(address).unwrap();
+        listener.set_nonblocking(true).unwrap();
+        let listener = tokio::net::TcpListener::from_std(listener).unwrap();
+        let address = listener.local_addr().unwrap();
+        let script = Script { says: Arc::new(Mutex::new(vec![says])), asked: watch::Sender::default() };
+        let services = Services::new().add(ProductServiceServer::new(script.clone()));
+        let (stop, shutdown) = Shutdown::new();
+        let incoming = stream::unfold(listener, |listener| async move {
+            let accepted = listener.accept().await.map(|(stream, _)| stream);
+            Some((accepted, listener))
+        });
+        tokio::spawn(async move {
+            tokio::select! {
+                () = serve(incoming, services, shutdown.clone()) => {}
+                // A process that is killed finishes nothing.
+                () = shutdown.started() => {}
+            }
+        });
+        Self { address, script, _stop: stop }
+    }
+
+    /// Says something else from now on.
+    pub fn says(&self, says: Says) {
+        self.says_in_turn(vec![says]);
+    }
+
+    /// Says one after the other, and the last for ever.
+    pub fn says_in_turn(&self, mut says: Vec<Says>) {
+        says.reverse();
+        *self.script.says.lock().unwrap() = says;
+    }
+
+    /// All that was asked so far.
+    pub fn asked(&self) -> Vec<Question> {
+        self.script.asked.borrow().clone()
+    }
+
+    /// Waits until so much was asked.
+    pub async fn was_asked(&self, times: usize) {
+        self.script.asked.subscribe().wait_for(|asked| asked.len() >= times).await.unwrap();
+    }
+}
+
+async fn serve(
+    incoming: impl Stream<Item = std::io::Result<TcpStream>>,
+    services: Services,
+    shutdown: Shutdown,
+) {
+    serve_connections(incoming, services, ConnectionLimits::default(), shutdown).await;
+}
+
+// === impl Script ===
+
+impl Script {
+    async fn say(&self, questions: Vec<Question>) -> Result<wire::Decision, Status> {
+        let foreign = questions.iter().any(|question| question.min_revision.is_some());
+        self.asked.send_modify(|asked| asked.extend(questions));
+        let says = {
+            let mut says = self.says.lock().unwrap();
+            if says.len() > 1 { says.pop().unwrap() } else { says[0].clone() }
+        };
+        let (verdict, reason) = match says {
+            Says::YesUnlessForeign if foreign => {
+                return Err(Failure::new(Code::FailedPrecondition, "EPOCH_MISMATCH", "x").into());
+            }
+            Says::Yes | Says::YesUntilThePast | Says::YesUnlessForeign => {
+                (wire::Verdict::Deliverable, wire::Reason::Allowed)
+            }
+            Says::No => (wire::Verdict::NotDeliverable, wire::Reason::Denied),
+            Says::Nonsense => (wire::Verdict::Unspecified, wire::Reason::Unspecified),
+            Says::Nothing => std::future::pending().await,
+            Says::Error(status) => return Err(status),
+        };
+        let past = prost_types::Timestamp { seconds: 1, nanos: 0 };
+        Ok(wire::Decision {
+            verdict: verdict.into(),
+            reason: reason.into(),
+            deciding_rules: vec![wire::RuleRef { rule_id: RULE.to_owned(), version: 3 }],
+            valid_until: matches!(says, Says::YesUntilThePast).then_some(past),
+            ..wire::Decision::default()
+        })
+    }
+}
+
+#[tonic::async_trait]
+impl ProductService for Script {
+    type WatchChangesStream = stream::Empty<Result<wire::WatchChangesResponse, Status>>;
+
+    async fn can_deliver(
+        &self,
+        request: Request<wire::CanDeliverRequest>,
+    ) -> Result<Response<wire::CanDeliverResponse>, Status> {
+        let time_left = Deadline::of(&request).remaining();
+        let min_revision = request.into_inner().min_revision;
+        let decision = self.say(vec![Question { min_revision, time_left }]).await?;
+        let decision = wire::Decision { revision: REVISION.to_owned(), ..decision };
+        Ok(Response::new(wire::CanDeliverResponse { decision: Some(decision) }))
+    }
+
+    async fn batch_can_deliver(
+        &self,
+        request: Request<wire::BatchCanDeliverRequest>,
+    ) -> Result<Response<wire::BatchCanDeliverResponse>, Status> {
+        let time_left = Deadline::of(&request).remaining();
+        let wire::BatchCanDeliverRequest { items, min_revision } = request.into_inner();
+        let question = |_: &wire::BatchItem| Question { min_revision: min_revision.clone(), time_left };
+        let decision = self.say(items.iter().map(question).collect()).await?;
+        let result = |item: wire::BatchItem| wire::BatchResult {
+            correlation_id: item.correlation_id,
+            decision: Some(decision.clone()),
+        };
+        Ok(Response::new(wire::BatchCanDeliverResponse {
+            results: items.into_iter().map(result).collect(),
+            revision: REVISION.to_owned(),
+            as_of_time: None,
+        }))
+    }
+
+    async fn resolve_location(
+        &self,
+        _: Request<wire::ResolveLocationRequest>,
+    ) -> Result<Response<wire::ResolveLocationResponse>, Status> {
+        Err(Status::unimplemented("not asked by Delivery"))
+    }
+
+    async fn get_product(
+        &self,
+        _: Request<wire::GetProductRequest>,
+    ) -> Result<Response<wire::GetProductResponse>, Status> {
+        Err(Status::unimplemented("not asked by Delivery"))
+    }
+
+    async fn list_products(
+        &self,
+        _: Request<wire::ListProductsRequest>,
+    ) -> Result<Response<wire::ListProductsResponse>, Status> {
+        Err(Status::unimplemented("not asked by Delivery"))
+    }
+
+    async fn get_location(
+        &self,
+        _: Request<wire::GetLocationRequest>,
+    ) -> Result<Response<wire::GetLocationResponse>, Status> {
+        Err(Status::unimplemented("not asked by Delivery"))
+    }
+
+    async fn list_locations(
+        &self,
+        _: Request<wire::ListLocationsRequest>,
+    ) -> Result<Response<wire::ListLocationsResponse>, Status> {
+        Err(Status::unimplemented("not asked by Delivery"))
+    }
+
+    async fn watch_changes(
+        &self,
+        _: Request<wire::WatchChangesRequest>,
+    ) -> Result<Response<Self::WatchChangesStream>, Status> {
+        Err(Status::unimplemented("not asked by Delivery"))
+    }
+}

@@ -1,0 +1,16 @@
+//! How the store behaves: one suite, run on SQLite and on PostgreSQL.
+#![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test, with its line")]
+
+#[path = "support/databases.rs"]
+mod databases;
+
+#[path = "store/creating.rs"]
+mod creating;
+#[path = "store/listing.rs"]
+mod listing;
+#[path = "store/samples.rs"]
+mod samples;
+#[path = "store/transitions.rs"]
+mod transitions;
+#[path = "store/verifying.rs"]
+mod verifying;
