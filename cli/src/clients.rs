@@ -130,7 +130,8 @@ impl FromStr for Url {
         let url = format!("http://{authority}");
         let endpoint = Endpoint::from_shared(url.clone()).map_err(|_| wanted())?;
         let uri = endpoint.uri();
-        let is_whole = uri.host().is_some_and(|host| !host.is_empty()) && uri.port().is_some() && uri.path() == "/";
+        let is_whole =
+            uri.host().is_some_and(|host| !host.is_empty()) && uri.port().is_some() && uri.path() == "/";
         if is_whole { Ok(Self(url)) } else { Err(wanted()) }
     }
 }
@@ -251,7 +252,16 @@ mod tests {
 
     #[test]
     fn what_is_no_address_is_told_what_one_looks_like() {
-        for text in ["", "http://", "product", "http://product", "http://a:1/path", "ftp://a:1", "a b:1", "https://a:1"] {
+        for text in [
+            "",
+            "http://",
+            "product",
+            "http://product",
+            "http://a:1/path",
+            "ftp://a:1",
+            "a b:1",
+            "https://a:1",
+        ] {
             let error = parsed(text).unwrap_err();
             assert!(error.contains("http://"), "{text}: {error}");
         }

@@ -15,30 +15,24 @@ use clap::Subcommand;
 
 use crate::exit::{Exit, Failure};
 
-/// What to do.
+/// What to do. Each command's help stands with its arguments.
 #[derive(Subcommand, Debug)]
 pub enum Command {
-    /// Start both services on this machine, with a sample catalogue; Ctrl-C ends them.
     Up(up::Args),
-    /// Bring products, locations and rules into the catalogue.
-    Import(import::Args),
-    /// Write the catalogue as lines that `import` takes.
-    Export(export::Args),
-    /// Ask whether a product can be delivered to a location.
     Check(check::Args),
-    /// Find the location that an address lies in.
     Resolve(resolve::Args),
-    /// Make a delivery, if it can be made.
     Deliver(deliver::Args),
-    /// List deliveries, or read, dispatch, complete, return or cancel one.
     Deliveries(deliveries::Args),
-    /// Print changes of the catalogue as they happen.
+    Import(import::Args),
+    Export(export::Args),
     Watch(watch::Args),
-    /// Show whether the services are there and serving.
     Status(status::Args),
     /// Be the Product service: what `up` starts.
     #[command(hide = true)]
     ServeProduct(product::Args),
+    /// Be the Delivery service: what `up` starts.
+    #[command(hide = true)]
+    ServeDelivery(delivery::Args),
 }
 
 // === impl Command ===
@@ -60,6 +54,7 @@ impl Command {
             Self::Watch(args) => on_runtime(watch::run(args)),
             Self::Status(args) => on_runtime(status::run(args)),
             Self::ServeProduct(args) => served(product::run(&args)),
+            Self::ServeDelivery(args) => served(delivery::run(&args)),
         }
     }
 }

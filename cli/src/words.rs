@@ -18,7 +18,7 @@ pub fn reason(reason: Reason) -> &'static str {
         Reason::NoRule => "no rule allows it",
         Reason::OverWeight => "it is too heavy",
         Reason::OverSize => "it is too long",
-        Reason::OverQuantity => "it is too many",
+        Reason::OverQuantity => "it is more than may go in one delivery",
         Reason::MeasureMissing => "a limit is set on a measure that the product lacks",
         Reason::Allowed => "a rule allows it",
     }
@@ -59,7 +59,7 @@ pub fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::with_capacity(digits.len() + digits.len() / 3);
     for (index, digit) in digits.char_indices() {
-        if index > 0 && (digits.len() - index) % 3 == 0 {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
             text.push(',');
         }
         text.push(digit);
@@ -103,7 +103,8 @@ mod tests {
 
     #[test]
     fn a_limit_tells_what_was_asked_for() {
-        let mut limit = ViolatedLimit { kind: LimitKind::WeightG.into(), limit: 10_000, actual: Some(45_000) };
+        let mut limit =
+            ViolatedLimit { kind: LimitKind::WeightG.into(), limit: 10_000, actual: Some(45_000) };
         assert_eq!(violated_limit(&limit), "weight at most 10,000 g, and it is 45,000");
         limit.actual = None;
         assert_eq!(violated_limit(&limit), "weight at most 10,000 g, and it is not known");

@@ -1,11 +1,11 @@
 //! A call that brought no answer, or an error as its answer, told so that a person knows what to do.
 
 use std::error::Error;
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
 use std::time::Duration;
 
 use chassis::status::{reason, violations};
-use tonic::{Code, ConnectError, Status};
+use tonic::{Code, ConnectError, Status, TimeoutExpired};
 use tonic_types::StatusExt;
 
 use super::{Peer, Service, Url};
@@ -47,14 +47,17 @@ impl CallError {
         reason(self.status.as_deref()?)
     }
 
-    /// Whether the service may have done what it was asked: it named no reason that says it has not.
+    /// Whether the service may have done what it was asked to: nothing says that it has not.
     pub fn may_be_done(&self) -> bool {
         match (self.kind(), self.code()) {
             (Kind::Unreachable, _) => false,
             (Kind::TooLate | Kind::Lost, _) | (_, Code::DeadlineExceeded) => true,
-            (Kind::Answered, Code::Unavailable) => self.reason().as_deref() == Some("STORE_UNAVAILABLE"),
+            // Other reasons leave it open, and so do proxies, which name none.
+            (Kind::Answered, Code::Unavailable) => self.reason().as_deref() != Some("PRODUCT_UNAVAILABLE"),
             // Something broke in the middle of it.
-            (Kind::Answered, code) => matches!(code, Code::Unknown | Code::Internal | Code::Cancelled | Code::DataLoss),
+            (Kind::Answered, code) => {
+                matches!(code, Code::Unknown | Code::Internal | Code::Cancelled | Code::DataLoss)
+            }
         }
     }
 
@@ -71,62 +74,44 @@ impl CallError {
         }
     }
 
-    fn code(&self) -> Code {
+    /// The code that the service answered, or that stands for its silence.
+    pub fn code(&self) -> Code {
         self.status.as_deref().map_or(Code::DeadlineExceeded, Status::code)
     }
 
     /// What the peer itself answered has no source; what tonic made of a fault has one.
     fn kind(&self) -> Kind {
         let Some(status) = &self.status else { return Kind::TooLate };
-        let mut causes = std::iter::successors(status.source(), |cause| cause.source()).peekable();
-        if causes.peek().is_none() {
+        if causes(status).next().is_none() {
             Kind::Answered
-        } else if causes.any(|cause| cause.is::<ConnectError>()) {
+        } else if causes(status).any(<dyn Error>::is::<ConnectError>) {
             Kind::Unreachable
+        } else if causes(status).any(<dyn Error>::is::<TimeoutExpired>) {
+            // tonic keeps the timeout that it sends as well.
+            Kind::TooLate
         } else {
             Kind::Lost
         }
     }
 
     fn cause(&self) -> String {
-        let source = self.status.as_deref().and_then(Error::source);
-        std::iter::successors(source, |cause| cause.source()).last().map(ToString::to_string).unwrap_or_default()
+        let last = self.status.as_deref().and_then(|status| causes(status).last());
+        last.map(ToString::to_string).unwrap_or_default()
     }
 
-    fn message(&self) -> String {
-        let Self { service, url, timeout, .. } = self;
-        match (self.kind(), &self.status) {
-            (Kind::TooLate, _) | (_, None) => format!(
-                "{service} at {url} did not answer within {timeout:?}. Is it stopped or overloaded? `candeliver \
-                 status` tells; --timeout-seconds waits longer"
-            ),
-            (Kind::Unreachable, _) => format!(
-                "can't reach {service} at {url}: {}. Is it running? `candeliver up` starts it; {} or {} names another \
-                 address",
-                self.cause(),
-                service.flag(),
-                service.variable()
-            ),
-            (Kind::Lost, _) => {
-                format!("the connection to {service} at {url} broke before the answer: {}", self.cause())
-            }
-            (Kind::Answered, Some(status)) => self.answered(status),
-        }
-    }
-
-    fn answered(&self, status: &Status) -> String {
+    fn describe_answer(&self, status: &Status) -> String {
         let Self { service, url, .. } = self;
-        let code = screaming(status.code());
         let bad_fields = violations(status);
         let mut text = match reason(status) {
-            Some(reason) if bad_fields.is_empty() => format!("{service} refused: {} ({reason})", status.message()),
+            Some(reason) if bad_fields.is_empty() => {
+                format!("{service} refused: {} ({reason})", status.message())
+            }
             Some(reason) => format!("{service} refused the request ({reason}):"),
-            None => format!(
-                "{url} answered {code}: {}. Is it a {service} of candeliver? {} names its address",
-                status.message(),
-                service.flag()
-            ),
+            None => format!("{url} answered {}: {}", screaming(status.code()), status.message()),
         };
+        if status.code() == Code::Unimplemented {
+            let _ = write!(text, ": is {url} the address of a {service}? {} names it", service.flag());
+        }
         for bad in bad_fields {
             let _ = write!(text, "\n  {} {}", bad.field, bad.description);
         }
@@ -143,10 +128,40 @@ impl CallError {
     }
 }
 
+impl fmt::Display for CallError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { service, url, timeout, .. } = self;
+        match (self.kind(), &self.status) {
+            (Kind::TooLate, _) | (_, None) => write!(
+                f,
+                "{service} at {url} did not answer within {timeout:?}: is it stopped or overloaded? `candeliver status` \
+                 tells; --timeout-seconds waits longer"
+            ),
+            (Kind::Unreachable, _) => write!(
+                f,
+                "can't reach {service} at {url} ({}): is it running? `candeliver up` starts it; {} or {} names another \
+                 address",
+                self.cause(),
+                service.flag(),
+                service.variable()
+            ),
+            (Kind::Lost, _) => {
+                write!(f, "the connection to {service} at {url} broke before the answer ({})", self.cause())
+            }
+            (Kind::Answered, Some(status)) => f.write_str(&self.describe_answer(status)),
+        }
+    }
+}
+
 impl From<CallError> for Failure {
     fn from(error: CallError) -> Self {
-        Self::new(error.exit(), error.message())
+        Self::new(error.exit(), error.to_string())
     }
+}
+
+/// What lies below a status, outermost first.
+fn causes(status: &Status) -> impl Iterator<Item = &(dyn Error + 'static)> {
+    std::iter::successors(status.source(), |cause| (*cause).source())
 }
 
 /// NOT_FOUND for NotFound: the codes as the gRPC documents write them.
@@ -180,7 +195,10 @@ mod tests {
 
     #[tokio::test]
     async fn a_refusal_names_its_reason_and_every_bad_field() {
-        let bad = vec![Violation::new("product_id", "must be a UUID"), Violation::new("quantity", "must be 1 or more")];
+        let bad = vec![
+            Violation::new("product_id", "must be a UUID"),
+            Violation::new("quantity", "must be 1 or more"),
+        ];
         let (exit, message, may_be_done) = told(Some(Refusal::invalid_fields(bad).into_status())).await;
         assert_eq!(exit, Exit::Refused);
         assert_eq!(
@@ -192,7 +210,9 @@ mod tests {
 
     #[tokio::test]
     async fn silence_says_when_to_ask_again_and_whether_it_may_have_been_done() {
-        let silent = |reason| Refusal::new(Code::Unavailable, reason, "away").retry_after(Duration::from_millis(1_500));
+        let silent = |reason| {
+            Refusal::new(Code::Unavailable, reason, "away").retry_after(Duration::from_millis(1_500))
+        };
         let (exit, message, may_be_done) = told(Some(silent("PRODUCT_UNAVAILABLE").into_status())).await;
         assert_eq!((exit, may_be_done), (Exit::Silent, false));
         assert_eq!(message, "Product refused: away (PRODUCT_UNAVAILABLE)\n  trying again may help in 1.5 s");
@@ -204,6 +224,9 @@ mod tests {
     async fn a_server_that_is_not_ours_is_suspected() {
         let (exit, message, _) = told(Some(Status::unimplemented("no such method"))).await;
         assert_eq!(exit, Exit::Refused);
-        assert!(message.contains("UNIMPLEMENTED: no such method. Is it a Product of candeliver?"), "{message}");
+        assert!(
+            message.contains("no such method: is http://127.0.0.1:50051 the address of a Product?"),
+            "{message}"
+        );
     }
 }

@@ -1,9 +1,9 @@
 //! `check`: can this product be delivered there, and why.
 
 use clap::Args as ClapArgs;
+use prost_types::Timestamp;
 use proto::product::v1::product_service_client::ProductServiceClient;
 use proto::product::v1::{CanDeliverRequest, Decision, Explanation, RuleRef, Verdict};
-use prost_types::Timestamp;
 use uuid::Uuid;
 
 use super::place::Place;
@@ -11,13 +11,14 @@ use crate::clients::{OutputFlags, Peer, ProductFlags, TimeoutFlags};
 use crate::exit::{Exit, Failure};
 use crate::{json, tables, words};
 
-/// Asks Product whether a product can be delivered to a location.
+/// Ask whether a product can be delivered to a location.
 ///
 /// An id that names nothing is a "no" with that reason, not an error. Ends with 0 for DELIVERABLE, 1 for NOT_DELIVERABLE, 4
 /// if Product answered with an error, 5 without an answer: silence is never a no.
 #[derive(ClapArgs, Debug)]
 pub struct Args {
     /// The product's id (a UUID).
+    #[arg(value_name = "PRODUCT")]
     product_id: Uuid,
 
     #[command(flatten)]
@@ -64,7 +65,9 @@ pub async fn run(args: Args) -> Result<Exit, Failure> {
     let exit = match decision.verdict() {
         Verdict::Deliverable => Exit::Done,
         Verdict::NotDeliverable => Exit::No,
-        Verdict::Unspecified => return Err(Failure::new(Exit::Refused, "Product answered without a verdict")),
+        Verdict::Unspecified => {
+            return Err(Failure::new(Exit::Refused, "Product answered without a verdict"));
+        }
     };
     if args.output.json {
         tables::say(json::print(&answer)?)?;
@@ -84,7 +87,10 @@ fn print(decision: &Decision, explain: bool) -> Result<(), Failure> {
         facts.push(("limit", words::violated_limit(limit)));
     }
     let rules: Vec<_> = decision.deciding_rules.iter().map(rule).collect();
-    facts.push(("decided by", if rules.is_empty() { "no rule".to_owned() } else { rules.join("\n            ") }));
+    facts.push((
+        "decided by",
+        if rules.is_empty() { "no rule".to_owned() } else { rules.join("\n            ") },
+    ));
     facts.push(("valid until", words::time(decision.valid_until.as_ref(), "the catalogue changes")));
     facts.push(("as of", words::time(decision.as_of_time.as_ref(), "not said")));
     facts.push(("revision", decision.revision.clone()));

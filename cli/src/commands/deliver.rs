@@ -13,7 +13,7 @@ use crate::clients::{DeliveryFlags, OutputFlags, Peer, ProductFlags, Service, Ti
 use crate::exit::{Exit, Failure};
 use crate::{json, tables, words};
 
-/// Makes a delivery of a product to a location, if Product says that it can be made.
+/// Make a delivery, if Product says that it can be made.
 ///
 /// The delivery's id is made here unless given, so the same command with the same --id can be sent again safely: it answers
 /// the stored delivery. Where an answer is lost, the command that repeats it is printed. Ends with 0 if the delivery is
@@ -22,6 +22,7 @@ use crate::{json, tables, words};
 #[derive(ClapArgs, Debug)]
 pub struct Args {
     /// The product's id (a UUID).
+    #[arg(value_name = "PRODUCT")]
     product_id: Uuid,
 
     #[command(flatten)]
@@ -87,9 +88,12 @@ pub async fn run(args: Args) -> Result<Exit, Failure> {
             let failure = Failure::from(error);
             return Err(match failure {
                 Failure::Told { message, .. } if refused => Failure::new(Exit::No, message),
-                failure if unknown => failure
-                    .with_advice(&format!("Whether the delivery is stored is not known. This makes sure:\n  {again}")),
-                failure if may_pass => failure.with_advice(&format!("Nothing is stored. To try again:\n  {again}")),
+                failure if unknown => failure.with_advice(&format!(
+                    "Whether the delivery is stored is not known. This makes sure:\n  {again}"
+                )),
+                failure if may_pass => {
+                    failure.with_advice(&format!("Nothing is stored. To try again:\n  {again}"))
+                }
                 failure => failure,
             });
         }
@@ -160,7 +164,9 @@ mod tests {
     #[test]
     fn the_repeating_command_says_everything_that_was_said() {
         let (product, location, id) = (Uuid::from_u128(1), Uuid::from_u128(2), Uuid::from_u128(3));
-        let given = format!("deliver {product} {location} --quantity 2 --policy defer --delivery http://d:1 --reference");
+        let given = format!(
+            "deliver {product} {location} --quantity 2 --policy defer --delivery http://d:1 --reference"
+        );
         let args = Command::parse_from(given.split(' ').chain(["order 7"])).args;
         let request = CreateDeliveryRequest {
             delivery_id: Some(id.to_string()),

@@ -15,9 +15,9 @@ pub(super) use one::facts_of;
 /// The most that one page may hold.
 const MAX_PAGE: u32 = 1_000;
 
-/// Lists deliveries, newest first; filters that are given must all hold. Or works on one of them.
+/// List deliveries, or read, dispatch, complete, return or cancel one.
 ///
-/// Ends with 0, also if there are none; 4 if Delivery answered with an error, 5 without an answer.
+/// The list is newest first; filters that are given must all hold. Ends with 0, also if there are none; 4 if Delivery answered with an error, 5 without an answer.
 #[derive(ClapArgs, Debug)]
 #[command(args_conflicts_with_subcommands = true, flatten_help = true, disable_help_subcommand = true)]
 pub struct Args {
@@ -29,11 +29,11 @@ pub struct Args {
     state: Option<State>,
 
     /// Only those of this product (a UUID).
-    #[arg(long = "product-id", visible_alias = "product", value_name = "UUID")]
+    #[arg(long = "product", value_name = "UUID")]
     product_id: Option<Uuid>,
 
     /// Only those to this location (a UUID).
-    #[arg(long = "location-id", visible_alias = "location", value_name = "UUID")]
+    #[arg(long = "location", value_name = "UUID")]
     location_id: Option<Uuid>,
 
     /// Only those with this reference, the whole of it.
@@ -118,7 +118,8 @@ async fn list(peer: &Peer, args: &Args) -> Result<Exit, Failure> {
             location_id: args.location_id.map(|id| id.to_string()),
             external_reference: args.reference.clone(),
         };
-        let list = async |channel, request| DeliveryServiceClient::new(channel).list_deliveries(request).await;
+        let list =
+            async |channel, request| DeliveryServiceClient::new(channel).list_deliveries(request).await;
         let page = peer.call(request, list).await?;
         left = left.saturating_sub(page.deliveries.len() as u64);
         for delivery in page.deliveries {

@@ -26,15 +26,33 @@ pub struct Address {
     pub country: Option<String>,
 
     /// The region: its ISO 3166-2 code (NL-NH or NH) or its name.
-    #[arg(long, requires = "country", default_value = "", hide_default_value = true, help_heading = "Address")]
+    #[arg(
+        long,
+        requires = "country",
+        default_value = "",
+        hide_default_value = true,
+        help_heading = "Address"
+    )]
     pub region: String,
 
     /// The city's name.
-    #[arg(long, requires = "country", default_value = "", hide_default_value = true, help_heading = "Address")]
+    #[arg(
+        long,
+        requires = "country",
+        default_value = "",
+        hide_default_value = true,
+        help_heading = "Address"
+    )]
     pub city: String,
 
     /// The postcode, as people write it: "1012 LG".
-    #[arg(long, requires = "country", default_value = "", hide_default_value = true, help_heading = "Address")]
+    #[arg(
+        long,
+        requires = "country",
+        default_value = "",
+        hide_default_value = true,
+        help_heading = "Address"
+    )]
     pub postcode: String,
 }
 
@@ -67,7 +85,8 @@ impl Address {
             city: self.city.clone(),
             postcode: self.postcode.clone(),
         };
-        let resolve = async |channel, request| ProductServiceClient::new(channel).resolve_location(request).await;
+        let resolve =
+            async |channel, request| ProductServiceClient::new(channel).resolve_location(request).await;
         product.call(request, resolve).await
     }
 }

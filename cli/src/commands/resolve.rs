@@ -8,9 +8,9 @@ use crate::clients::{OutputFlags, Peer, ProductFlags, TimeoutFlags};
 use crate::exit::{Exit, Failure};
 use crate::{json, tables, words};
 
-/// Finds the deepest location that an address lies in, and prints the path to it from the root.
+/// Find the deepest location that an address lies in.
 ///
-/// The last line's id is what `check` and `deliver` take as LOCATION. Ends with 0 if the location was found, 4 if not even
+/// Prints the path to it from the root. The last line's id is what `check` and `deliver` take as LOCATION. Ends with 0 if the location was found, 4 if not even
 /// the country is known, 5 without an answer.
 #[derive(ClapArgs, Debug)]
 #[command(mut_arg("country", |country| country.required(true)))]

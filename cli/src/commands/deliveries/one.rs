@@ -12,6 +12,7 @@ use crate::{tables, words};
 #[derive(ClapArgs, Clone, Copy, Debug)]
 pub struct Which {
     /// The delivery's id (a UUID).
+    #[arg(value_name = "DELIVERY")]
     delivery_id: Uuid,
 }
 
@@ -92,7 +93,8 @@ pub fn facts_of(delivery: &wire::Delivery) -> String {
     if admission.verify_by.is_some() {
         facts.push(("verify by", words::time(admission.verify_by.as_ref(), "")));
     }
-    let rules = admission.deciding_rules.iter().map(|rule| format!("{} version {}", rule.rule_id, rule.version));
+    let rules =
+        admission.deciding_rules.iter().map(|rule| format!("{} version {}", rule.rule_id, rule.version));
     facts.extend(rules.map(|rule| ("rule", rule)));
     facts.push(("version", delivery.version.to_string()));
     facts.push(("created", words::time(delivery.create_time.as_ref(), "")));

@@ -1,0 +1,132 @@
+//! `up`: both services as processes of their own on this machine, so that either can be broken for real.
+
+mod folder;
+mod sample;
+mod signals;
+mod welcome;
+mod worker;
+
+use std::net::{SocketAddr, TcpListener};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Args as ClapArgs;
+
+use crate::clients::{Peer, Service, TimeoutFlags};
+use crate::exit::{Exit, Failure};
+use crate::tables;
+use folder::Folder;
+use signals::Signals;
+use welcome::Welcome;
+use worker::Worker;
+
+/// How long one call to a service that has just been started may take.
+const CALL_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Start both services on this machine, with a sample catalogue; Ctrl-C ends them.
+///
+/// Databases and logs lie in one folder. An empty catalogue gets the sample. Prints where the services are and what to try.
+///
+/// The services are processes of their own: `kill -STOP` and `kill -CONT` with the printed process ids show what happens when
+/// one falls silent and comes back. They end with this program, however it ends, and finish first what they have begun. Every
+/// setting of theirs that is not a flag here can be given as its CANDELIVER_… variable. Ends with 0 after Ctrl-C or SIGTERM, 1
+/// if a service could not start or ended by itself, 2 if the folder or an address can't be used, 130 after a second Ctrl-C.
+#[derive(ClapArgs, Debug)]
+pub struct Args {
+    /// The folder for databases and logs; made if missing.
+    #[arg(long, env = "CANDELIVER_DATA", value_name = "FOLDER", default_value = ".candeliver")]
+    data: PathBuf,
+
+    /// Where Product serves. Port 0: any that is free.
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:50051")]
+    product_listen: SocketAddr,
+
+    /// Where Delivery serves. Port 0: any that is free.
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:50052")]
+    delivery_listen: SocketAddr,
+
+    /// Leave an empty catalogue empty.
+    #[arg(long)]
+    no_sample: bool,
+}
+
+/// Starts, waits, ends.
+pub async fn run(args: Args) -> Result<Exit, Failure> {
+    let folder = Folder::open(&args.data)?;
+    let product_at = free_address(args.product_listen, "--product-listen")?;
+    let delivery_at = free_address(args.delivery_listen, "--delivery-listen")?;
+    let mut signals = Signals::listen()?;
+    let mut workers = [
+        Worker::start_product(&folder, product_at)?,
+        Worker::start_delivery(&folder, delivery_at, product_at)?,
+    ];
+    let outcome = tokio::select! {
+        failure = serve(&mut workers, &folder, !args.no_sample) => Err(failure),
+        () = signals.next() => Ok(Exit::Done),
+    };
+    stop(workers, &mut signals).await?;
+    if outcome.is_ok() {
+        tables::say("candeliver: both services have ended")?;
+    }
+    outcome
+}
+
+/// Greets when both serve, and says what went wrong, then or later.
+async fn serve(workers: &mut [Worker; 2], folder: &Folder, with_sample: bool) -> Failure {
+    match begin(workers, folder, with_sample).await {
+        Ok(()) => {}
+        Err(failure) => return failure,
+    }
+    let [product, delivery] = workers;
+    tokio::select! {
+        failure = product.ended() => failure,
+        failure = delivery.ended() => failure,
+    }
+}
+
+async fn begin(workers: &mut [Worker; 2], folder: &Folder, with_sample: bool) -> Result<(), Failure> {
+    let [product, delivery] = workers;
+    let timeout = TimeoutFlags { timeout: CALL_TIMEOUT };
+    let peer = Peer::new(Service::Product, &product.url()?, &timeout)?;
+    let ready = async {
+        product.serving().await?;
+        if with_sample { sample::load_if_empty(&peer).await } else { Ok(None) }
+    };
+    let (loaded, delivering) = tokio::join!(ready, delivery.serving());
+    delivering?;
+    let welcome = Welcome {
+        product: &*product,
+        delivery: &*delivery,
+        data: folder.path(),
+        rows_loaded: loaded?,
+        has_sample: sample::is_there(&peer).await?,
+    };
+    tables::say(welcome.text()?)?;
+    Ok(())
+}
+
+/// Lets both finish what they have begun; a second signal ends them at once.
+async fn stop(workers: [Worker; 2], signals: &mut Signals) -> Result<(), Failure> {
+    let [mut product, mut delivery] = workers;
+    product.tell_to_end();
+    delivery.tell_to_end();
+    tokio::select! {
+        _ = async { tokio::join!(product.wait_for_the_end(), delivery.wait_for_the_end()) } => Ok(()),
+        () = signals.next() => {
+            // Dropping a worker kills its process.
+            drop((product, delivery));
+            std::process::exit(signals::EXIT_CODE_INTERRUPTED)
+        }
+    }
+}
+
+/// The address, its port chosen if it is 0, once it is known that nobody serves there. The service binds it again: between
+/// the two somebody else could, and the service would say so.
+fn free_address(address: SocketAddr, flag: &str) -> Result<SocketAddr, Failure> {
+    let listener = TcpListener::bind(address).and_then(|listener| listener.local_addr());
+    listener.map_err(|error| {
+        let advice =
+            format!("is candeliver up already? {flag} chooses another address, with port 0 any that is free");
+        Failure::new(Exit::Usage, format!("can't listen on {address}: {error}\n{advice}"))
+    })
+}
