@@ -3,3 +3,22 @@
 mod support;
 
 mod a_delivery_needs_a_deliverable_product;
+mod a_product_whose_database_is_gone_goes_on_answering;
+mod a_restored_older_database_is_noticed;
+mod a_write_is_read_by_the_next_can_deliver_with_its_token;
+mod an_import_killed_half_way_and_run_again_is_complete;
+mod an_outage_never_becomes_a_no;
+mod an_unknown_product_is_a_decision_not_an_error;
+mod each_services_role_is_refused_by_the_others_database;
+mod every_acknowledged_delivery_survives_sigkill;
+mod every_line_of_the_error_table_for_a_busy_database;
+mod every_line_of_the_error_table_for_a_lost_database;
+mod every_line_of_the_error_table_for_delivery;
+mod every_line_of_the_error_table_for_product;
+mod every_line_of_the_error_table_for_time_and_load;
+mod product_down_under_defer_and_back;
+mod product_down_under_strict_and_back;
+mod sigterm_ends_in_time_whatever_clients_do;
+mod the_same_id_twice_is_one_delivery;
+mod tidy;
+mod two_product_processes_agree;

@@ -4,10 +4,13 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
+/// Names a folder that holds the programs: they are used as they are, and nothing is built.
+const PROGRAMS: &str = "CANDELIVER_TEST_PROGRAMS";
+
 /// The path of `product`, `delivery` or `candeliver`.
 pub fn path(name: &str) -> PathBuf {
     static FOLDER: OnceLock<PathBuf> = OnceLock::new();
-    FOLDER.get_or_init(build).join(name)
+    FOLDER.get_or_init(|| std::env::var_os(PROGRAMS).map_or_else(build, PathBuf::from)).join(name)
 }
 
 /// Builds in the profile that the stories themselves were built in. Where nothing changed it takes a moment.

@@ -22,6 +22,8 @@ pub struct Shop {
     pub island: String,
     /// Allows everything in the land.
     pub land_rule: String,
+    /// Denies what is perishable in the land.
+    pub milk_rule: String,
     /// The revision token of the import.
     pub revision: String,
 }
@@ -81,7 +83,7 @@ pub async fn import(service: &Service, rows: Vec<import_row::Row>) -> wire::Impo
 
 /// Imports the small catalogue.
 pub async fn open_shop(service: &Service) -> Shop {
-    let [milk, rock, land, city, island, land_rule] = std::array::from_fn(|_| id());
+    let [milk, rock, land, city, island, land_rule, milk_rule] = std::array::from_fn(|_| id());
     let answer = import(
         service,
         vec![
@@ -91,10 +93,10 @@ pub async fn open_shop(service: &Service) -> Shop {
             import_row::Row::Product(product(&milk, "milk", &["perishable"])),
             import_row::Row::Product(product(&rock, "rock", &[])),
             import_row::Row::Rule(rule(&land_rule, wire::Effect::Allow, None, &land)),
-            import_row::Row::Rule(rule(&id(), wire::Effect::Deny, Some("perishable"), &land)),
+            import_row::Row::Rule(rule(&milk_rule, wire::Effect::Deny, Some("perishable"), &land)),
             import_row::Row::Rule(rule(&id(), wire::Effect::Allow, Some("perishable"), &city)),
         ],
     )
     .await;
-    Shop { milk, rock, land, city, island, land_rule, revision: answer.revision }
+    Shop { milk, rock, land, city, island, land_rule, milk_rule, revision: answer.revision }
 }

@@ -12,6 +12,14 @@ macro_rules! on_both {
             })+
         }
 
+        $crate::support::databases::on_postgres!($($story),+);
+    };
+}
+pub(crate) use on_both;
+
+/// The same for what only PostgreSQL can show: `on_postgres!(story_name)`.
+macro_rules! on_postgres {
+    ($($story:ident),+ $(,)?) => {
         mod on_postgres {
             $(#[tokio::test]
             async fn $story() {
@@ -26,4 +34,4 @@ macro_rules! on_both {
         }
     };
 }
-pub(crate) use on_both;
+pub(crate) use on_postgres;

@@ -4,7 +4,16 @@ pub mod binaries;
 pub mod catalogue;
 pub mod clients;
 pub mod databases;
+pub mod deliveries;
+pub mod long_import;
+pub mod operator;
+pub mod outage;
 pub mod process;
+pub mod proxy;
+pub mod questions;
+pub mod refusal;
+pub mod rude;
+pub mod services;
 
 use std::time::Duration;
 

@@ -5,13 +5,12 @@ use std::io::Read;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::time::Instant;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use uuid::Uuid;
 
-use super::{PATIENCE, binaries, eventually};
+use super::{binaries, eventually};
 
 /// A running service. Killed when dropped.
 pub struct Service {
@@ -66,22 +65,16 @@ impl Service {
         self.address
     }
 
-    /// SIGTERM, and waits for the end.
-    pub fn terminate(mut self) -> ExitStatus {
-        self.signal(Signal::SIGTERM);
-        self.wait()
-    }
-
-    /// Waits for the end.
-    pub fn wait(&mut self) -> ExitStatus {
-        let started = Instant::now();
-        loop {
-            if let Some(status) = self.child.try_wait().expect("the process can be waited for") {
-                return status;
+    /// Waits for the end while clients of the story's own go on.
+    pub async fn ended(&mut self) -> ExitStatus {
+        let child = &mut self.child;
+        eventually("the process ends", async || {
+            match child.try_wait().expect("the process can be waited for") {
+                Some(status) => Ok(status),
+                None => Err("it runs"),
             }
-            assert!(started.elapsed() < PATIENCE, "the process does not end:\n{}", self.log());
-            std::thread::park_timeout(std::time::Duration::from_millis(10));
-        }
+        })
+        .await
     }
 
     fn pid(&self) -> Pid {

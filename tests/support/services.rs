@@ -1,0 +1,55 @@
+//! Product and Delivery, each on its database, started and ready to be asked.
+
+use std::net::SocketAddr;
+
+use tonic_health::pb::health_check_response::ServingStatus;
+
+use super::databases::Throwaway;
+use super::process::Service;
+use super::{clients, eventually};
+
+/// What health calls the service that answers questions.
+pub const PRODUCT_SERVICE: &str = "candeliver.product.v1.ProductService";
+/// What health calls the service that takes changes.
+pub const CATALOGUE_SERVICE: &str = "candeliver.product.v1.CatalogueService";
+
+/// A Product with its catalogue loaded.
+pub async fn product(database: &Throwaway) -> Service {
+    product_with(&database.url(), None, &[]).await
+}
+
+/// A Product on the address that another had, which is how a fixed `--product-url` finds it again.
+pub async fn product_back_at(address: SocketAddr, database: &Throwaway) -> Service {
+    product_with(&database.url(), Some(address), &[]).await
+}
+
+/// A Product with more flags, its catalogue loaded.
+pub async fn product_with(database_url: &str, listen: Option<SocketAddr>, flags: &[&str]) -> Service {
+    let product =
+        Service::start("product", listen, &[&["--database-url", database_url], flags].concat()).await;
+    until_health_is(&product, ServingStatus::Serving).await;
+    product
+}
+
+/// A Delivery that asks the Product at an address.
+pub async fn delivery(database: &Throwaway, product: SocketAddr) -> Service {
+    delivery_with(&database.url(), product, &[]).await
+}
+
+/// A Delivery with more flags.
+pub async fn delivery_with(database_url: &str, product: SocketAddr, flags: &[&str]) -> Service {
+    let product_url = format!("http://{product}");
+    let arguments = ["--database-url", database_url, "--product-url", &product_url];
+    let delivery = Service::start("delivery", None, &[&arguments, flags].concat()).await;
+    until_health_is(&delivery, ServingStatus::Serving).await;
+    delivery
+}
+
+/// Waits until the process as a whole is SERVING, or is not.
+pub async fn until_health_is(service: &Service, wanted: ServingStatus) {
+    eventually("health", async || match clients::health(service, "").await {
+        Ok(status) if status == wanted => Ok(()),
+        other => Err(format!("{other:?}, and {wanted:?} is wanted")),
+    })
+    .await;
+}
