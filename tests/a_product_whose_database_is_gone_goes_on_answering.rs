@@ -58,6 +58,22 @@ async fn a_product_whose_postgres_falls_silent_goes_on_answering() {
 }
 
 #[tokio::test]
+async fn a_product_whose_postgres_falls_silent_within_a_read_goes_on_answering() {
+    let Some(database) = Throwaway::postgres().await else { return };
+    let proxy = Proxy::start(database.url()).await;
+    let product = services::product_with(proxy.url(), None, &[]).await;
+    let shop = open_shop(&product).await;
+
+    // No other answer ever comes to what the follower has just asked.
+    proxy.fall_silent_within_a_read().await;
+    until_lost(&product).await;
+    answers_from_what_it_has(&product, &shop).await;
+
+    proxy.speak_again();
+    writes_again(&product, &shop).await;
+}
+
+#[tokio::test]
 async fn a_product_whose_sqlite_file_is_locked_goes_on_answering() {
     let database = Throwaway::sqlite();
     let product = services::product(&database).await;

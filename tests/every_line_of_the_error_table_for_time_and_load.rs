@@ -1,8 +1,6 @@
 //! What the error table says of too little time and of too many calls: the first is an unknown outcome and the same id
 //! settles it, the second did nothing; both pass.
 
-use std::sync::Arc;
-
 use nix::sys::signal::Signal;
 use proto::delivery::v1::DeliveryState;
 use proto::product::v1 as wire;
@@ -102,22 +100,21 @@ async fn every_line_about_too_many_calls(database: &impl AsyncFn() -> Throwaway)
     eventually("Product has time again", ask).await;
 
     // Delivery's one call waits for Product.
-    let delivery = Arc::new(delivery);
     product.signal(Signal::SIGSTOP);
     let order = deliveries::order(&shop.milk, &shop.city);
-    let waiting = tokio::spawn({
-        let (delivery, order) = (Arc::clone(&delivery), order.clone());
-        async move { deliveries::create(&delivery, &order).await }
-    });
-    let refusal = eventually("the first call is under way", async || {
-        let missing =
-            deliveries::get(&delivery, &deliveries::id_of(&order)).await.expect_err("nothing is stored");
-        if missing.code() == Code::NotFound { Err(missing) } else { Ok(Refusal::of(&missing)) }
-    })
-    .await;
-    assert_eq!(refusal, overloaded);
-    product.signal(Signal::SIGCONT);
-    let created = waiting.await.expect("no panic").expect("Product answers at last");
-    eventually("Delivery has time again", async || deliveries::get(&delivery, &created.delivery_id).await)
+    let first = eventually("the first call is taken", async || deliveries::create(&delivery, &order).await);
+    let second = async {
+        let delivery_id = deliveries::id_of(&order);
+        let refusal = eventually("the first call is under way", async || {
+            let missing = deliveries::get(&delivery, &delivery_id).await.expect_err("nothing is stored");
+            if missing.code() == Code::NotFound { Err(missing) } else { Ok(Refusal::of(&missing)) }
+        })
         .await;
+        product.signal(Signal::SIGCONT);
+        refusal
+    };
+    let (created, refusal) = tokio::join!(first, second);
+    assert_eq!(refusal, overloaded);
+    let read = async || deliveries::get(&delivery, &created.delivery_id).await;
+    assert_eq!(eventually("Delivery has time again", read).await, created);
 }

@@ -16,6 +16,7 @@ mod every_line_of_the_error_table_for_a_lost_database;
 mod every_line_of_the_error_table_for_delivery;
 mod every_line_of_the_error_table_for_product;
 mod every_line_of_the_error_table_for_time_and_load;
+mod no_request_however_strange_is_an_internal_error;
 mod product_down_under_defer_and_back;
 mod product_down_under_strict_and_back;
 mod sigterm_ends_in_time_whatever_clients_do;

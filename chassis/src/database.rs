@@ -29,6 +29,8 @@ pub use settings::DatabaseSettings;
 
 /// How long a unit of work waits for a connection: below the deadline that most callers set.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(2);
+/// How long a write waits for SQLite's one writer: some chunks of imports side by side.
+const WRITER_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long SQLite waits for another process's write.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long PostgreSQL works on one statement before it gives up: an import's largest takes well under a second.
@@ -42,7 +44,7 @@ const SQLITE_READERS: u32 = 4;
 /// Page cache of the SQLite writer, in KiB (a negative number of pages means that): an import's hot index pages fit.
 const SQLITE_WRITER_CACHE: &str = "-65536";
 /// How long the connections may take to say goodbye at the end.
-const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
+const CLOSE_TIMEOUT: Duration = Duration::from_millis(500);
 /// Units of work under way and waiting. What waits longer than ACQUIRE_TIMEOUT fails anyway.
 const MAX_UNITS: usize = 1_024;
 /// Threads of the store's runtime: it waits for sockets; SQLite brings threads of its own.
@@ -198,7 +200,7 @@ async fn connect_sqlite(url: &str) -> Result<Pools, StoreError> {
         .busy_timeout(BUSY_TIMEOUT);
     let writer = SqlitePoolOptions::new()
         .max_connections(1)
-        .acquire_timeout(ACQUIRE_TIMEOUT)
+        .acquire_timeout(WRITER_TIMEOUT)
         .test_before_acquire(false)
         .connect_with(options.clone().pragma("cache_size", SQLITE_WRITER_CACHE))
         .await?;

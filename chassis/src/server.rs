@@ -18,7 +18,7 @@ use runtime::{Runtime, Shared};
 
 /// How long runtimes may take to drop what is left at the drain's deadline. One that takes longer has a handler that
 /// never yields; it ends with the process.
-const CUT_GRACE: Duration = Duration::from_secs(1);
+const CUT_GRACE: Duration = Duration::from_millis(500);
 
 /// Serves on the calling thread and one more for each core until `shutdown` starts, then drains: health says
 /// NOT_SERVING, no more connections are taken, running calls finish, streams (which watch `shutdown`) end; what is left

@@ -22,6 +22,9 @@ const DEFAULT_MAX_CALLS_IN_FLIGHT: usize = 2_048;
 /// How long a call may take that brings no deadline of its own.
 pub(crate) const DEFAULT_CALL_TIMEOUT_SECONDS: u64 = 30;
 
+/// What of the drain is kept for the end of the process: three steps of half a second at most.
+const DRAIN_RESERVE: Duration = Duration::from_millis(1_500);
+
 // Upper bounds keep slips of the pen (milliseconds for seconds) from becoming settings.
 const MAX_DRAIN_SECONDS: u64 = 3_600;
 const MAX_CALL_TIMEOUT_SECONDS: u64 = 3_600;
@@ -33,8 +36,8 @@ const MAX_THREADS: usize = 1_024;
 /// How a process serves.
 #[derive(Args, Clone, Debug)]
 pub struct ServerSettings {
-    /// How long running calls may go on after SIGTERM, in seconds; what is left then is cut. 20 lies under the 30 that
-    /// Kubernetes waits before it kills.
+    /// How long the process may take to end after SIGTERM, in seconds; calls that still run shortly before are cut. 20 lies
+    /// under the 30 that Kubernetes waits before it kills.
     #[arg(long, env = "CANDELIVER_DRAIN_SECONDS", value_name = "SECONDS", default_value_t = DEFAULT_DRAIN_SECONDS,
           value_parser = number(0..=MAX_DRAIN_SECONDS))]
     pub drain_seconds: u64,
@@ -106,10 +109,12 @@ pub enum LogFormat {
 // === impl ServerSettings ===
 
 impl ServerSettings {
-    /// How long running calls may go on once the drain has started.
+    /// How long running calls may go on once the drain has started: what is left of its time after a reserve in which
+    /// what is cut ends and the database says goodbye.
     #[must_use]
     pub fn drain(&self) -> Duration {
-        Duration::from_secs(self.drain_seconds)
+        let all = Duration::from_secs(self.drain_seconds);
+        all - DRAIN_RESERVE.min(all / 2)
     }
 
     /// How long a call may take that brings no deadline of its own.

@@ -9,6 +9,10 @@ use tonic_types::{ErrorDetails, FieldViolation, StatusExt};
 /// The domain of every ErrorInfo this system sends.
 pub const DOMAIN: &str = "candeliver";
 
+/// Bytes of bad fields that an error names, in its details and again in its message. Both travel as headers, of which many
+/// clients take 8 KiB; the rest is counted.
+const MAX_VIOLATIONS_BYTES: usize = 1_536;
+
 /// One bad field and what is wrong with it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Violation {
@@ -57,8 +61,19 @@ impl Failure {
 
     /// INVALID_ARGUMENT INVALID_FIELD, which names every bad field.
     #[must_use]
-    pub fn invalid_fields(violations: Vec<Violation>) -> Self {
-        let list: Vec<_> = violations.iter().map(|v| format!("{} {}", v.field, v.description)).collect();
+    pub fn invalid_fields(mut violations: Vec<Violation>) -> Self {
+        let all = violations.len();
+        let mut room = MAX_VIOLATIONS_BYTES;
+        let fits = |violation: &&Violation| {
+            room = room.saturating_sub(violation.field.len() + violation.description.len());
+            room > 0
+        };
+        let named = violations.iter().take_while(fits).count();
+        violations.truncate(named);
+        let mut list: Vec<_> = violations.iter().map(|v| format!("{} {}", v.field, v.description)).collect();
+        if named < all {
+            list.push(format!("and {} more", all - named));
+        }
         Self::new(Code::InvalidArgument, "INVALID_FIELD", list.join("; ")).violations(violations)
     }
 
@@ -224,6 +239,17 @@ mod tests {
         assert_eq!(reason(&status).as_deref(), Some("INVALID_FIELD"));
         assert_eq!(violations(&status), bad);
         assert_eq!(status.message(), "name must not be empty; quantity must be 1 or more");
+    }
+
+    #[test]
+    fn a_thousand_bad_fields_fit_into_the_headers_of_an_error() {
+        let bad =
+            (0..1_000).map(|n| Violation::new(format!("items[{n}].product_id"), "must be a UUID")).collect();
+        let status = Failure::invalid_fields(bad).into_status();
+        // The details travel in base64.
+        assert!(status.details().len() * 4 / 3 + status.message().len() < 8 * 1024);
+        assert!(violations(&status).len() > 20);
+        assert!(status.message().ends_with(" more"), "{}", status.message());
     }
 
     #[test]

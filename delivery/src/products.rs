@@ -40,6 +40,8 @@ const RESERVE_FRACTION: u32 = 4;
 const FLOOR: Duration = Duration::from_millis(1);
 /// When to ask again, if Product does not say: a Product that restarts is back in about that time.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
+/// How long a batch waits for its min_revision: a Product that is current has it, and one that is not is asked again.
+const REVISION_WAIT: Duration = Duration::from_millis(200);
 /// The largest answer: 1,000 decisions of 100 rules in 45 bytes each.
 const MAX_ANSWER_BYTES: usize = 8 * 1024 * 1024;
 
@@ -205,7 +207,9 @@ impl Products {
             items: orders.iter().map(item).collect(),
             min_revision: min_revision.map(|token| token.as_str().to_owned()),
         };
-        let limit = Limit { until: Instant::now() + self.timeout, is_callers: false };
+        // Product waits for a revision to the deadline, and those that wait behind this batch wait too.
+        let timeout = if min_revision.is_some() { self.timeout.min(REVISION_WAIT) } else { self.timeout };
+        let limit = Limit { until: Instant::now() + timeout, is_callers: false };
         let mut client = self.client.clone();
         let ask = |question| async move { client.batch_can_deliver(question).await };
         self.call(limit, question, ask, |answer| parse::batch(answer, orders.len(), time::now())).await

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use chassis::database::StoreError;
+use deliverability::Timestamp;
 
 use crate::domain::{Delivery, DeliveryId, RevisionToken, Source};
 use crate::products::{Answer, BadRevision, ProductSettings, Products, Silence, Why};
@@ -18,9 +19,11 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 const LEASE: Duration = Duration::from_secs(30);
 /// When a round stops asking, so that its last call and its last commit still lie within the lease.
 const ROUND: Duration = Duration::from_secs(15);
-/// How long a delivery is left alone that Product can't answer now for reasons of its own, so that those behind it are
-/// reached. As long as a lease, which is what leaves it alone.
+/// How long a delivery is left alone, at least, that Product can't answer now for reasons of its own, so that those behind
+/// it are reached. As long as a lease, which is what leaves it alone.
 const REST: Duration = LEASE;
+/// It rests for this part of the time it has waited already: what nobody can answer is asked about ever more seldom.
+const REST_FRACTION: i64 = 4;
 /// The pauses while Product is silent: from the first to the last, each twice the one before.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LAST_PAUSE: Duration = Duration::from_secs(10);
@@ -114,6 +117,7 @@ impl Verifier {
 
     /// Asks about one group and settles what Product said.
     async fn ask(&mut self, group: Group) -> Result<Result<(), Silence>, StoreError> {
+        let oldest = group.deliveries.iter().map(|delivery| delivery.create_time).min();
         let orders: Vec<_> = group.deliveries.iter().map(|delivery| &delivery.order).collect();
         match self.products.decide_batch(&orders, group.min_revision.as_ref()).await {
             Answer::Decided(decisions) => {
@@ -127,7 +131,7 @@ impl Verifier {
                 }
                 let settled = self.store.settle(settlements, time::now()).await?;
                 tracing::info!(deliveries = settled, "verified");
-                self.leave_alone(unclear).await?;
+                self.leave_alone(unclear, oldest).await?;
             }
             // Neither would asking item by item help, since each has the same min_revision, nor may it be left out: the
             // caller wants an answer at least that fresh, and a no from an older catalogue might be no no at all. What
@@ -136,21 +140,24 @@ impl Verifier {
             // truth: nobody could say.
             Answer::BadRevision(bad) => {
                 self.tell(&group, &bad);
-                self.leave_alone(ids(&group)).await?;
+                self.leave_alone(ids(&group), oldest).await?;
             }
             Answer::Silent(silence) if silence.why == Why::RevisionNotReached => {
-                self.leave_alone(ids(&group)).await?;
+                self.leave_alone(ids(&group), oldest).await?;
             }
             Answer::Silent(silence) => return Ok(Err(silence)),
         }
         Ok(Ok(()))
     }
 
-    async fn leave_alone(&self, ids: Vec<DeliveryId>) -> Result<(), StoreError> {
+    async fn leave_alone(&self, ids: Vec<DeliveryId>, oldest: Option<Timestamp>) -> Result<(), StoreError> {
         if ids.is_empty() {
             return Ok(());
         }
-        self.store.rest(ids, time::after(time::now(), REST)).await
+        let now = time::now();
+        let waited_us = oldest.map_or(0, |oldest| now.unix_micros().saturating_sub(oldest.unix_micros()));
+        let waited = Duration::from_micros(u64::try_from(waited_us / REST_FRACTION).unwrap_or(0));
+        self.store.rest(ids, time::after(now, REST.max(waited))).await
     }
 
     /// Once for each delivery, though it will be asked about again.
@@ -170,7 +177,8 @@ fn ids(group: &Group) -> Vec<DeliveryId> {
     group.deliveries.iter().map(|delivery| delivery.id).collect()
 }
 
-/// By min_revision, since a batch has one; the group of the oldest delivery first.
+/// By min_revision, since a batch has one: those without one first, since they need not wait for any, then the group of the
+/// oldest delivery.
 fn groups(claimed: Vec<Delivery>) -> Vec<Group> {
     let mut groups: Vec<Group> = Vec::new();
     for delivery in claimed {
@@ -182,6 +190,7 @@ fn groups(claimed: Vec<Delivery>) -> Vec<Group> {
             }
         }
     }
+    groups.sort_by_key(|group| group.min_revision.is_some());
     groups
 }
 

@@ -62,6 +62,8 @@ pub async fn follow(store: Store, index: Arc<Index>, health: Health) {
             Err(error) => follower.silent(&error),
         };
         follower.stand(standing);
+        // A silent database stops nobody from asking the catalogue as it is, until it is too old.
+        follower.serve(follower.index.read().is_ok());
         tokio::select! {
             () = store.next_commit() => {}
             () = store.next_word(&mut listener) => {}
@@ -163,8 +165,6 @@ impl Follower {
             }
             Standing::Loading | Standing::Silent => {}
         }
-        // A silent database stops nobody from asking the catalogue as it is, if there is one.
-        self.serve(matches!(standing, Standing::Following | Standing::Silent) && self.published.is_some());
         self.standing = standing;
     }
 

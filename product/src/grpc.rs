@@ -11,5 +11,6 @@ mod statuses;
 mod watch;
 
 pub use catalogue_service::CatalogueHandlers;
+pub use import::Imports;
 pub use product_service::ProductHandlers;
 pub use watch::Watches;

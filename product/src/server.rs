@@ -14,7 +14,7 @@ use proto::product::v1::catalogue_service_server::{self, CatalogueServiceServer}
 use proto::product::v1::product_service_server::{self, ProductServiceServer};
 
 use crate::follower;
-use crate::grpc::{CatalogueHandlers, ProductHandlers, Watches};
+use crate::grpc::{CatalogueHandlers, Imports, ProductHandlers, Watches};
 use crate::index::Index;
 use crate::store::Store;
 
@@ -41,6 +41,7 @@ pub fn serve(
     let health = Health::new(SERVICE_NAMES);
     let index = Arc::new(Index::new(max_index_age));
     let watches = Watches::new(shutdown.clone());
+    let imports = Imports::new(shutdown.clone());
     let (reflection, reflection_alpha) =
         reflection::services(&[proto::product::FILE_DESCRIPTOR_SET]).map_err(io::Error::other)?;
     let following = follower::follow(store.clone(), Arc::clone(&index), health.clone());
@@ -50,7 +51,7 @@ pub fn serve(
         let (health, shutdown) = (health.clone(), shutdown.clone());
         move || {
             let product = ProductHandlers::new(store.clone(), Arc::clone(&index), watches.clone());
-            let catalogue = CatalogueHandlers::new(store.clone(), Arc::clone(&index), shutdown.clone());
+            let catalogue = CatalogueHandlers::new(store.clone(), Arc::clone(&index), imports.clone());
             Services::new()
                 .add(ProductServiceServer::new(product).max_decoding_message_size(MAX_QUESTION_BYTES))
                 .add(CatalogueServiceServer::new(catalogue).max_decoding_message_size(MAX_IMPORT_BYTES))

@@ -11,9 +11,11 @@ pub mod outage;
 pub mod process;
 pub mod proxy;
 pub mod questions;
+pub mod raw;
 pub mod refusal;
 pub mod rude;
 pub mod services;
+pub mod strange;
 
 use std::time::Duration;
 

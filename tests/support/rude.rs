@@ -1,30 +1,27 @@
 //! Clients that make it hard to end: they connect and say nothing, or ask and never read.
 
 use std::net::SocketAddr;
-use std::pin::Pin;
 
 use bytes::Bytes;
-use futures_util::future::join_all;
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
-use hyper::client::conn::http2;
+use hyper::client::conn::http2::{self, SendRequest};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use prost::Message;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpSocket, TcpStream};
+use tokio::net::TcpStream;
 
-/// The largest window that HTTP/2 knows: the client promises to take anything.
-const WHOLE_WINDOW: u32 = (1 << 31) - 1;
-/// Small, so that little is on its way before the server has to wait.
-const RECEIVE_BUFFER_BYTES: u32 = 4 * 1024;
+/// What a server may send that was not read: HTTP/2's own default.
+const WINDOW_BYTES: u32 = 65_535;
 
 /// A connection on which nothing, or not enough, is said.
 pub struct Silent(TcpStream);
 
-/// A connection with calls on it whose answers are never read.
+/// A call whose answer began, and is not read.
 pub struct NeverReads {
-    _connection: Pin<Box<dyn Future<Output = hyper::Result<()>> + Send>>,
-    _answers: Vec<Incoming>,
+    /// Dropped, it would end the connection.
+    _sender: SendRequest<Full<Bytes>>,
+    _answer: Incoming,
 }
 
 // === impl Silent ===
@@ -53,38 +50,26 @@ impl Silent {
 // === impl NeverReads ===
 
 impl NeverReads {
-    /// Makes one call a number of times, sees the first bytes of each answer, and reads no further.
-    pub async fn connect(address: SocketAddr, path: &str, request: &impl Message, calls: usize) -> Self {
-        let socket = TcpSocket::new_v4().expect("a socket");
-        socket.set_recv_buffer_size(RECEIVE_BUFFER_BYTES).expect("a small buffer");
-        let stream = socket.connect(address).await.expect("the service takes connections");
+    /// Makes a call, sees the first bytes of its answer, and reads no further. Of a longer answer the server can't send
+    /// the rest.
+    pub async fn connect(address: SocketAddr, path: &str, request: &impl Message) -> Self {
+        let stream = TcpStream::connect(address).await.expect("the service takes connections");
         let mut http2 = http2::Builder::new(TokioExecutor::new());
-        http2.initial_stream_window_size(WHOLE_WINDOW).initial_connection_window_size(WHOLE_WINDOW);
-        let (sender, connection) = http2.handshake(TokioIo::new(stream)).await.expect("HTTP/2 begins");
-        let mut connection: Pin<Box<dyn Future<Output = _> + Send>> = Box::pin(connection);
+        http2.initial_stream_window_size(WINDOW_BYTES).initial_connection_window_size(WINDOW_BYTES);
+        let (mut sender, connection) = http2.handshake(TokioIo::new(stream)).await.expect("HTTP/2 begins");
+        tokio::spawn(connection);
 
         let mut message = vec![0];
         message.extend(u32::try_from(request.encoded_len()).expect("small").to_be_bytes());
         message.extend(request.encode_to_vec());
-        let calls = (0..calls).map(|_| {
-            let request = http::Request::post(format!("http://{address}{path}"))
-                .header("content-type", "application/grpc")
-                .header("te", "trailers");
-            let request = request.body(Full::new(Bytes::from(message.clone()))).expect("a request");
-            first_bytes(sender.clone().send_request(request))
-        });
-        let answers = tokio::select! {
-            answers = join_all(calls) => answers,
-            ended = &mut connection => panic!("the connection ended: {ended:?}"),
-        };
-        // Nobody polls the connection from here on.
-        Self { _connection: connection, _answers: answers }
+        let request = http::Request::post(format!("http://{address}{path}"))
+            .header("content-type", "application/grpc")
+            .header("te", "trailers")
+            .body(Full::new(Bytes::from(message)))
+            .expect("a request");
+        let mut answer = sender.send_request(request).await.expect("an answer begins").into_body();
+        let first = answer.frame().await.expect("it has something to say").expect("the connection lives");
+        assert!(first.is_data(), "it is a long answer: {first:?}");
+        Self { _sender: sender, _answer: answer }
     }
-}
-
-async fn first_bytes(call: impl Future<Output = hyper::Result<http::Response<Incoming>>>) -> Incoming {
-    let mut answer = call.await.expect("an answer begins").into_body();
-    let first = answer.frame().await.expect("it has something to say").expect("the connection lives");
-    assert!(first.is_data(), "it is a long answer: {first:?}");
-    answer
 }

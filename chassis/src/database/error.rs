@@ -37,6 +37,14 @@ impl From<sqlx::Error> for StoreError {
             sqlx::Error::ColumnDecode { .. } | sqlx::Error::ColumnNotFound(_) | sqlx::Error::Decode(_) => {
                 Self::Corrupt(error.to_string())
             }
+            // A fault of this program's, which trying again does not mend.
+            sqlx::Error::Database(refused)
+                if refused.is_unique_violation()
+                    || refused.is_foreign_key_violation()
+                    || refused.is_check_violation() =>
+            {
+                Self::Corrupt(refused.to_string())
+            }
             sqlx::Error::Configuration(_) => Self::Setting(error.to_string()),
             other => Self::Silent(other),
         }

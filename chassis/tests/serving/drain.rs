@@ -51,7 +51,8 @@ async fn a_call_that_never_ends_is_cut_at_the_deadline() {
     let script = process.script.clone();
     process.returned().await.unwrap();
     let took = start.elapsed();
-    assert!((Duration::from_secs(1)..Duration::from_secs(3)).contains(&took), "{took:?}");
+    // The last part of the drain is kept for what comes after the calls.
+    assert!((Duration::from_millis(500)..Duration::from_secs(2)).contains(&took), "{took:?}");
     assert!(soon(hanging).await.unwrap().is_err());
     script.until_running(0).await;
 }

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use chassis::deadline::Deadline;
-use chassis::shutdown::Shutdown;
 use chassis::status::{Failure, Violation, Violations};
 use deliverability::{Location, LocationId, Product, ProductId, Rule, RuleId};
 use prost_types::FieldMask;
@@ -11,7 +10,7 @@ use proto::product::v1::catalogue_service_server::CatalogueService;
 use proto::product::v1::{self as wire};
 use tonic::{Request, Response, Status, Streaming};
 
-use super::import::{self, Answers};
+use super::import::{Answers, Imports};
 use super::mask::{self, Maskable};
 use super::parse::{self, Ids};
 use super::product_service::{listing, next_page_token, parse_id};
@@ -25,7 +24,7 @@ use crate::store::{Checked, Intent, Kind, Object, Saved, Store};
 pub struct CatalogueHandlers {
     store: Store,
     index: Arc<Index>,
-    shutdown: Shutdown,
+    imports: Imports,
 }
 
 type Parse<M, T> = fn(&M, Ids, &str) -> Result<T, Vec<Violation>>;
@@ -33,10 +32,10 @@ type Parse<M, T> = fn(&M, Ids, &str) -> Result<T, Vec<Violation>>;
 // === impl CatalogueHandlers ===
 
 impl CatalogueHandlers {
-    /// Handlers over a store and the index that follows it.
+    /// Handlers over a store and the index that follows it. `imports` is shared by all of them in the process.
     #[must_use]
-    pub fn new(store: Store, index: Arc<Index>, shutdown: Shutdown) -> Self {
-        Self { store, index, shutdown }
+    pub fn new(store: Store, index: Arc<Index>, imports: Imports) -> Self {
+        Self { store, index, imports }
     }
 
     /// Carries an intent out and waits until this process's own index has it.
@@ -93,6 +92,16 @@ where
     let version = version(&sent);
     if version == 0 {
         bad.add(format!("{field}.version"), "must be the version that was read");
+    }
+    // Each field that is meant is looked at now, so that a request names all its bad fields at once; whether they fit the
+    // other fields is seen when these are read.
+    if let Err(violations) = parse(&sent, Ids::MadeIfAbsent, "") {
+        let meant =
+            |violation: &Violation| paths.iter().any(|path| violation.field.split('.').next() == Some(path));
+        violations
+            .into_iter()
+            .filter(meant)
+            .for_each(|v| bad.add(format!("{field}.{}", v.field), v.description));
     }
     let id = bad.finish(id).map_err(Failure::invalid_fields)?;
     let patch = move |stored: &T| {
@@ -278,6 +287,6 @@ impl CatalogueService for CatalogueHandlers {
     ) -> Result<Response<Answers>, Status> {
         self.index.read().map_err(|why| unavailable(&why))?;
         let (store, index) = (self.store.clone(), Arc::clone(&self.index));
-        Ok(Response::new(import::start(store, index, request.into_inner(), self.shutdown.clone())))
+        self.imports.start(store, index, request.into_inner()).map(Response::new)
     }
 }

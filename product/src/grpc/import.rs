@@ -10,7 +10,7 @@ use chassis::status::{self, Failure, Violation, Violations};
 use deliverability::Change;
 use futures_util::Stream;
 use proto::product::v1 as wire;
-use tokio::sync::mpsc;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::time::Instant;
 use tonic::{Code, Status, Streaming};
 
@@ -23,16 +23,38 @@ use crate::store::{Draft, Effect, Refusal, Store};
 /// Rows in one chunk: one transaction of a few hundred milliseconds, during which no one else writes.
 const MAX_CHUNK_ROWS: usize = 10_000;
 /// Rows that are only checked: each is remembered to the end, since later ones may refer to it.
-const MAX_VALIDATED_ROWS: u64 = 2_000_000;
+const MAX_VALIDATED_ROWS: u64 = 1_000_000;
+/// Imports at once in one process: they write one after another anyway.
+const MAX_IMPORTS: usize = 4;
+/// When to come again where there are too many.
+const RETRY_AFTER: Duration = Duration::from_secs(5);
+/// How long an import may keep silent between two chunks.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
+/// Bad rows that one answer names: with all fields bad about 1 MiB of the 4 MiB that clients take.
+const MAX_ROW_ERRORS: usize = 2_000;
+/// Bytes of a bad row's id that are given back: a UUID and what may have been added to it.
+const MAX_OBJECT_ID_BYTES: usize = 64;
 /// How long a chunk's answer waits for the index: it reads a chunk back in well under a second.
 const INDEX_WAIT: Duration = Duration::from_secs(10);
 /// Chunks committed and not yet in the index: the next one is stored while the last one is read back.
 const CHUNKS_AHEAD: usize = 1;
 
 type Answer = Result<wire::ImportCatalogueResponse, Status>;
+/// A chunk's answer that waits for the index to be at its revision.
+type Committed = Result<(Head, wire::ImportCatalogueResponse), Status>;
+
+/// The imports of a process: how many there may be, and when all must end.
+#[derive(Clone)]
+pub struct Imports {
+    permits: Arc<Semaphore>,
+    shutdown: Shutdown,
+}
 
 /// The answers of one import.
-pub struct Answers(mpsc::Receiver<Answer>);
+pub struct Answers {
+    answers: mpsc::Receiver<Answer>,
+    _permit: OwnedSemaphorePermit,
+}
 
 struct Import {
     store: Store,
@@ -48,39 +70,51 @@ impl Stream for Answers {
     type Item = Answer;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Answer>> {
-        self.0.poll_recv(context)
+        self.answers.poll_recv(context)
     }
 }
 
-/// Starts an import. It ends with the stream of chunks, with the first chunk that is malformed as a whole, or, between
-/// two chunks, with the process.
-pub(super) fn start(
-    store: Store,
-    index: Arc<Index>,
-    chunks: Streaming<wire::ImportCatalogueRequest>,
-    shutdown: Shutdown,
-) -> Answers {
-    let (committed, mut waiting) =
-        mpsc::channel::<Result<(Head, wire::ImportCatalogueResponse), Status>>(CHUNKS_AHEAD);
-    let (answers, receiver) = mpsc::channel(CHUNKS_AHEAD);
-    let import = Import { store, validate_only: None, draft: Draft::default(), rows_before: 0 };
-    tokio::spawn(import.run(chunks, committed, shutdown));
-    tokio::spawn(async move {
-        while let Some(outcome) = waiting.recv().await {
-            let answer = match outcome {
-                Ok((head, answer)) => {
-                    // What is stored is stored: an index that can't follow now is no reason to call it an error.
-                    let _ = index.read_at_least(head, Instant::now() + INDEX_WAIT).await;
-                    Ok(answer)
+// === impl Imports ===
+
+impl Imports {
+    /// None yet; all end when the shutdown starts.
+    #[must_use]
+    pub fn new(shutdown: Shutdown) -> Self {
+        Self { permits: Arc::new(Semaphore::new(MAX_IMPORTS)), shutdown }
+    }
+
+    /// Starts an import. It ends with the stream of chunks, with the first chunk that is malformed as a whole, or, between
+    /// two chunks, with the process.
+    pub(super) fn start(
+        &self,
+        store: Store,
+        index: Arc<Index>,
+        chunks: Streaming<wire::ImportCatalogueRequest>,
+    ) -> Result<Answers, Status> {
+        let permit = Arc::clone(&self.permits).try_acquire_owned();
+        let permit =
+            permit.map_err(|_| Failure::overloaded("too many imports are under way", RETRY_AFTER))?;
+        let (committed, mut waiting) = mpsc::channel::<Committed>(CHUNKS_AHEAD);
+        let (sender, answers) = mpsc::channel(CHUNKS_AHEAD);
+        let import = Import { store, validate_only: None, draft: Draft::default(), rows_before: 0 };
+        tokio::spawn(import.run(chunks, committed, self.shutdown.clone()));
+        tokio::spawn(async move {
+            while let Some(outcome) = waiting.recv().await {
+                let answer = match outcome {
+                    Ok((head, answer)) => {
+                        // What is stored is stored: an index that can't follow now is no reason to call it an error.
+                        let _ = index.read_at_least(head, Instant::now() + INDEX_WAIT).await;
+                        Ok(answer)
+                    }
+                    Err(status) => Err(status),
+                };
+                if sender.send(answer).await.is_err() {
+                    return;
                 }
-                Err(status) => Err(status),
-            };
-            if answers.send(answer).await.is_err() {
-                return;
             }
-        }
-    });
-    Answers(receiver)
+        });
+        Ok(Answers { answers, _permit: permit })
+    }
 }
 
 // === impl Import ===
@@ -89,12 +123,13 @@ impl Import {
     async fn run(
         mut self,
         mut chunks: Streaming<wire::ImportCatalogueRequest>,
-        committed: mpsc::Sender<Result<(Head, wire::ImportCatalogueResponse), Status>>,
+        committed: mpsc::Sender<Committed>,
         shutdown: Shutdown,
     ) {
         loop {
             let chunk = tokio::select! {
                 chunk = chunks.message() => chunk,
+                () = tokio::time::sleep(IDLE_TIMEOUT) => Err(idle().into()),
                 () = shutdown.started() => Err(draining().into()),
                 () = committed.closed() => return,
             };
@@ -149,6 +184,7 @@ impl Import {
             }
         }
         answer.errors.sort_by_key(|error| error.row);
+        answer.errors.truncate(MAX_ROW_ERRORS);
         answer.revision = imported.head.token();
         Ok((imported.head, answer))
     }
@@ -177,16 +213,25 @@ fn parse_row(row: &wire::ImportRow) -> Result<Change, Vec<Violation>> {
 
 fn row_error(number: u64, row: &wire::ImportRow, refusal: &Refusal) -> wire::RowError {
     use wire::import_row::Row;
-    let object_id = match &row.row {
-        Some(Row::Product(product)) => product.product_id.clone(),
-        Some(Row::Location(location)) => location.location_id.clone(),
-        Some(Row::Rule(rule)) => rule.rule_id.clone(),
-        None => String::new(),
+    let id = match &row.row {
+        Some(Row::Product(product)) => &product.product_id,
+        Some(Row::Location(location)) => &location.location_id,
+        Some(Row::Rule(rule)) => &rule.rule_id,
+        None => "",
     };
+    let object_id = id[..id.floor_char_boundary(MAX_OBJECT_ID_BYTES)].to_owned();
     let fields = refusal.violations().into_iter();
     let fields =
         fields.map(|bad| wire::FieldError { field: bad.field, description: bad.description }).collect();
     wire::RowError { row: number, object_id, reason: reason(refusal).to_owned(), fields }
+}
+
+/// An import that holds its place and sends nothing.
+fn idle() -> Failure {
+    let seconds = IDLE_TIMEOUT.as_secs();
+    let message =
+        format!("no chunk came for {seconds} s: start again, what was stored before stays unchanged");
+    Failure::new(Code::DeadlineExceeded, "IMPORT_IDLE", message)
 }
 
 /// A chunk that never became a message: tonic's word for it is INTERNAL, and the fault is the client's.

@@ -15,7 +15,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tonic::Status;
 
 use super::render;
-use super::statuses::{draining, epoch_mismatch, revision_not_reached};
+use super::statuses::{draining, epoch_mismatch, revision_not_reached, unavailable};
 use crate::index::Index;
 use crate::revision::{Epoch, Head, Revision};
 use crate::store::{Cursor, Page, Store};
@@ -79,6 +79,7 @@ impl Watches {
         index: Arc<Index>,
         after: Option<Head>,
     ) -> Result<Changes, Status> {
+        index.read().map_err(|why| unavailable(&why))?;
         let permit = Arc::clone(&self.permits).try_acquire_owned();
         let permit =
             permit.map_err(|_| Failure::overloaded("too many watch the catalogue already", RETRY_AFTER))?;
@@ -133,6 +134,8 @@ impl Watch {
             let asked_at = Timestamp::from_unix_micros(clock::unix_micros()).ok();
             let page =
                 self.store.feed(self.read_upto, MESSAGE_CHANGES).await.map_err(|error| Some(error.into()))?;
+            // A database that was restored and not released yet is nobody's truth.
+            self.index.read().map_err(|why| Some(unavailable(&why)))?;
             if page.head.epoch != self.epoch || page.head.revision < self.read_upto.revision() {
                 return Err(Some(epoch_mismatch()));
             }

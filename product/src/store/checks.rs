@@ -31,14 +31,18 @@ impl Checked for Product {
 
 impl Checked for Rule {
     fn check(&self, before: Option<&Self>, draft: &Draft) -> Result<(), Refusal> {
-        if self.deleted {
-            return Ok(());
-        }
+        let wanted = if self.deleted { Wanted::There } else { Wanted::InUse };
         if let ProductSelector::Product(id) = &self.product {
-            in_use(draft.products.get(*id), "product.product_id", || format!("names the product {id}"))?;
+            wanted
+                .check(draft.products.get(*id), "product.product_id", || format!("names the product {id}"))?;
         }
         if let PlaceSelector::Location(id) = &self.place {
-            in_use(draft.locations.get(*id), "place.location_id", || format!("names the location {id}"))?;
+            wanted.check(draft.locations.get(*id), "place.location_id", || {
+                format!("names the location {id}")
+            })?;
+        }
+        if self.deleted {
+            return Ok(());
         }
         let selectors = selectors(self);
         let shared_before =
@@ -65,11 +69,11 @@ impl Checked for Rule {
 
 impl Checked for Location {
     fn check(&self, before: Option<&Self>, draft: &Draft) -> Result<(), Refusal> {
-        if self.state == State::Retired {
-            return Ok(());
-        }
         if let Some(parent) = self.parent {
             check_parent(self, parent, before, draft)?;
+        }
+        if self.state == State::Retired {
+            return Ok(());
         }
         if let Some(taken) = self.code.as_ref().and_then(|code| draft.codes.get(code).copied().flatten())
             && taken != self.id
@@ -120,14 +124,15 @@ fn check_parent(
     if parent == location.id {
         return Err(Refusal::conflict(Conflict::Cycle, "parent_id", "is the location itself"));
     }
-    in_use(draft.locations.get(parent), "parent_id", || format!("names the location {parent}"))?;
+    let wanted = if location.state == State::Retired { Wanted::There } else { Wanted::InUse };
+    wanted.check(draft.locations.get(parent), "parent_id", || format!("names the location {parent}"))?;
     let mut above = 0;
     for ancestor in draft.ancestors(parent) {
         if ancestor.id == location.id {
             let cycle = format!("lies below the location itself: {parent}");
             return Err(Refusal::conflict(Conflict::Cycle, "parent_id", cycle));
         }
-        if ancestor.state == State::Retired {
+        if ancestor.state == State::Retired && wanted == Wanted::InUse {
             let retired = format!("lies below {}, which is retired", ancestor.id);
             return Err(Refusal::conflict(Conflict::Reference, "parent_id", retired));
         }
@@ -141,17 +146,31 @@ fn check_parent(
     Ok(())
 }
 
-fn in_use<T: Object>(
-    object: Option<&T>,
-    field: &'static str,
-    named: impl Fn() -> String,
-) -> Result<(), Refusal> {
-    let wrong = match object {
-        None => "which does not exist",
-        Some(object) if object.has_ended() => "which is retired",
-        Some(_) => return Ok(()),
-    };
-    Err(Refusal::conflict(Conflict::Reference, field, format!("{}, {wrong}", named())))
+/// What must be true of an object that another one names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Wanted {
+    /// It may be retired: so is the one that names it.
+    There,
+    /// It is not retired.
+    InUse,
+}
+
+// === impl Wanted ===
+
+impl Wanted {
+    fn check<T: Object>(
+        self,
+        object: Option<&T>,
+        field: &'static str,
+        named: impl Fn() -> String,
+    ) -> Result<(), Refusal> {
+        let wrong = match object {
+            None => "which does not exist",
+            Some(object) if object.has_ended() && self == Self::InUse => "which is retired",
+            Some(_) => return Ok(()),
+        };
+        Err(Refusal::conflict(Conflict::Reference, field, format!("{}, {wrong}", named())))
+    }
 }
 
 /// The first and the last text that a matcher can match: what matches lies between them, and so do siblings' claims,
@@ -169,7 +188,7 @@ fn bounds(postal: &PostalMatcher) -> (String, String) {
 impl Draft {
     /// The location and all above it, as they are or are about to be. One step past the deepest tree there may be: a
     /// cycle ends there.
-    fn ancestors(&self, from: LocationId) -> impl Iterator<Item = &Location> {
+    pub(super) fn ancestors(&self, from: LocationId) -> impl Iterator<Item = &Location> {
         let first = self.locations.get(from);
         let next = |location: &&Location| self.locations.get(location.parent?);
         std::iter::successors(first, next).take(MAX_TREE_DEPTH + 1)

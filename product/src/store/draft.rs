@@ -39,7 +39,7 @@ const SELECTORS_BATCH: usize = 500;
 pub struct Shelf<T: Object> {
     /// `None`: looked up, and there is none.
     known: HashMap<T::Id, Option<T>>,
-    /// What is to be written, in the order in which it was first said: parents before children.
+    /// What is to be written, in the order in which it was first said.
     changed: Vec<T::Id>,
     changed_set: HashSet<T::Id>,
 }
@@ -189,7 +189,12 @@ impl Draft {
         revision: Revision,
     ) -> Result<(), StoreError> {
         tables::save_products(connection, &self.products.changed(), revision).await?;
-        tables::save_locations(connection, &self.locations.changed(), revision).await?;
+        let mut locations = self.locations.changed();
+        // Parents first, whatever the order in which they were last moved.
+        locations.sort_by_cached_key(|location| {
+            location.parent.map_or(0, |parent| self.ancestors(parent).count())
+        });
+        tables::save_locations(connection, &locations, revision).await?;
         tables::save_rules(connection, &self.rules.changed(), revision).await
     }
 

@@ -110,7 +110,7 @@ impl<T: Object> Intent<T> {
         let found = before.ok_or(Refusal::NotFound { kind, id: uuid });
         match self {
             Self::Put(object) => match before {
-                Some(before) if before.has_ended() && !object.has_ended() => Err(ended(before)),
+                Some(before) if before.has_ended() && !same_content(before, &object) => Err(ended(before)),
                 _ => Ok(object),
             },
             Self::Create(object) => match before {

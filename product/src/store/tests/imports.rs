@@ -6,6 +6,9 @@ promises!(
     an_import_stores_good_rows_and_names_bad_ones,
     the_same_import_again_changes_nothing,
     an_import_that_only_validates_stores_nothing_and_lets_later_chunks_refer_to_earlier_ones,
+    a_tombstone_names_only_what_exists_and_makes_no_cycle,
+    a_tombstone_stays_as_it_is,
+    an_id_that_comes_twice_in_a_chunk_is_stored_below_its_last_parent,
 );
 
 async fn an_import_stores_good_rows_and_names_bad_ones(store: &Store) {
@@ -52,4 +55,52 @@ async fn an_import_that_only_validates_stores_nothing_and_lets_later_chunks_refe
     assert_eq!(checked.results, [Ok(Effect::Created), Ok(Effect::Created)]);
     assert_eq!(store.head().await.unwrap().revision, Revision::ZERO);
     assert_eq!(store.get::<Product>(milk.id).await.unwrap(), None);
+}
+
+async fn a_tombstone_names_only_what_exists_and_makes_no_cycle(store: &Store) {
+    let (top, unknown, milk) = (location(None), location(None), product("milk"));
+    let below = location(Some(top.id));
+    let retired = |location: Location, parent| Location { state: State::Retired, parent, ..location };
+    let deleted = Rule { deleted: true, ..rule(ProductSelector::Product(milk.id), PlaceSelector::Any) };
+    let itself = location(None);
+    let rows = vec![
+        Change::Location(top.clone()),
+        Change::Location(below.clone()),
+        Change::Location(retired(location(None), Some(unknown.id))),
+        Change::Location(retired(itself.clone(), Some(itself.id))),
+        Change::Location(retired(top, Some(below.id))),
+        Change::Rule(deleted),
+    ];
+    let results = import(store, rows).await.results;
+    let conflicts: Vec<_> = results
+        .iter()
+        .map(|result| match result {
+            Err(Refusal::Conflict { conflict, .. }) => Some(*conflict),
+            _ => None,
+        })
+        .collect();
+    let (reference, cycle) = (Some(Conflict::Reference), Some(Conflict::Cycle));
+    assert_eq!(conflicts, [None, None, reference, cycle, cycle, reference]);
+}
+
+async fn a_tombstone_stays_as_it_is(store: &Store) {
+    let gone = Product { state: State::Retired, ..product("gone") };
+    let renamed = Product { name: Name::parse("other").unwrap(), ..gone.clone() };
+    let rows = vec![Change::Product(gone.clone()), Change::Product(renamed), Change::Product(gone.clone())];
+    let results = import(store, rows).await.results;
+    assert_eq!((&results[0], &results[2]), (&Ok(Effect::Created), &Ok(Effect::Unchanged)));
+    assert!(matches!(results[1], Err(Refusal::Ended { .. })), "{:?}", results[1]);
+    assert_eq!(store.get::<Product>(gone.id).await.unwrap(), Some(gone));
+}
+
+async fn an_id_that_comes_twice_in_a_chunk_is_stored_below_its_last_parent(store: &Store) {
+    let (moved, parent) = (location(None), location(None));
+    let mut rows = vec![Change::Location(moved.clone())];
+    // More than one statement writes lie between the two.
+    rows.extend((0..600).map(|_| Change::Location(location(None))));
+    rows.push(Change::Location(parent.clone()));
+    let moved = Location { parent: Some(parent.id), ..moved };
+    rows.push(Change::Location(moved.clone()));
+    assert!(import(store, rows).await.results.iter().all(Result::is_ok));
+    assert_eq!(store.get::<Location>(moved.id).await.unwrap().unwrap().parent, Some(parent.id));
 }
