@@ -256,7 +256,8 @@ fn is_cut(outcome: Result<(), Status>) {
 async fn ended_after_a_drain_of_one_second(service: &mut Service, told: Instant) {
     let drain = Duration::from_secs(1);
     assert_eq!(service.ended().await.code(), Some(0));
-    assert!((drain..drain + TO_CLOSE).contains(&told.elapsed()), "{:?}", told.elapsed());
+    // The last part of a drain is kept for what comes after the calls.
+    assert!((drain / 2..drain + TO_CLOSE).contains(&told.elapsed()), "{:?}", told.elapsed());
 }
 
 /// How many calls the process had to cut, by its own account.

@@ -16,6 +16,8 @@ use crate::store::{Cursor, Page, Store};
 
 /// How often to look when nothing is heard: half of what other processes may see a write later.
 const POLL_EVERY: Duration = Duration::from_millis(500);
+/// How long one read may take: a page takes a fraction of a second.
+const READ_TIMEOUT: Duration = Duration::from_secs(10);
 /// Rows of the feed in one read: an import's largest chunk, a few megabytes.
 const PAGE_ROWS: u32 = 10_000;
 
@@ -79,7 +81,9 @@ impl Follower {
     async fn catch_up(&mut self) -> Result<Standing, StoreError> {
         loop {
             let asked_at = clock::unix_micros();
-            let page = self.store.feed(self.read_upto, PAGE_ROWS).await?;
+            // A database that takes a question and never answers is silent too.
+            let reading = tokio::time::timeout(READ_TIMEOUT, self.store.feed(self.read_upto, PAGE_ROWS));
+            let page = reading.await.map_err(|_| StoreError::Silent(sqlx::Error::PoolTimedOut))??;
             if *self.epoch.get_or_insert(page.head.epoch) != page.head.epoch {
                 self.start_again(page.head);
                 continue;

@@ -31,6 +31,8 @@ impl Raw {
     /// Connects.
     pub async fn connect(address: SocketAddr) -> Self {
         let stream = TcpStream::connect(address).await.expect("the service takes connections");
+        // A call is some small writes: each would wait for the acknowledgement of the one before.
+        stream.set_nodelay(true).expect("a socket");
         let (sender, connection) =
             http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await.expect("HTTP/2 begins");
         tokio::spawn(connection);

@@ -11,7 +11,7 @@ use uuid::Uuid;
 mod nonsense;
 mod requests;
 
-pub use requests::{Method, Strange, every_strange_header, methods, request};
+pub use requests::{Method, Strange, every_strange_header, methods, request, too_long};
 
 /// Ids and tokens that mean something to the service.
 #[derive(Clone, Debug, Default)]

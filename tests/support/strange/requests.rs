@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue};
 use prost::Message;
-use prost_reflect::{DescriptorPool, MessageDescriptor};
+use prost_reflect::{DescriptorPool, DynamicMessage, MessageDescriptor};
 
 use super::{Choices, Known, message};
 use crate::support::raw::framed;
@@ -24,10 +24,17 @@ pub struct Method {
 pub struct Strange {
     pub headers: Vec<(HeaderName, HeaderValue)>,
     pub body: Bytes,
-    /// For people: what was meant.
-    pub told: String,
+    /// What was done to the messages, or put in their place.
+    what: &'static str,
+    messages: Vec<DynamicMessage>,
 }
 
+/// Choices of what to send that make no message.
+const RANDOM_BYTES: std::ops::Range<u8> = 208..240;
+/// More than any rpc takes in one message.
+const TOO_LONG_MESSAGE_BYTES: usize = 5 * 1024 * 1024;
+/// What is shown of a request that goes wrong.
+const SHOWN_CHARS: usize = 4_000;
 /// As long as anything here may take: some wait for revisions that never come.
 const DEADLINE: (&str, &str) = ("grpc-timeout", "1S");
 const LONG_TEXT_BYTES: usize = 8_000;
@@ -70,7 +77,21 @@ const HEADERS: &[(&str, &[u8])] = &[
     ("x-forwarded-for", b"999.999.999.999"),
 ];
 
-/// The rpcs of the services in an encoded FileDescriptorSet; those that only read come first, while all is as it was.
+// === impl Strange ===
+
+impl Strange {
+    /// For people: what was meant.
+    pub fn told(&self) -> String {
+        let json =
+            |message| serde_json::to_string(message).unwrap_or_else(|error| format!("no JSON: {error}"));
+        let messages: Vec<_> = self.messages.iter().map(json).collect();
+        let headers: Vec<_> = self.headers.iter().map(|(name, value)| format!("{name}: {value:?}")).collect();
+        let told = format!("{}: {}\n{}\n{:?}", self.what, messages.join("\n"), headers.join(", "), self.body);
+        told.chars().take(SHOWN_CHARS).collect()
+    }
+}
+
+/// The rpcs of the services in an encoded FileDescriptorSet.
 pub fn methods(descriptors: &[u8]) -> Vec<Method> {
     let pool = DescriptorPool::decode(descriptors).expect("the contract describes itself");
     let ours = pool.services().flat_map(|service| service.methods().collect::<Vec<_>>());
@@ -80,27 +101,34 @@ pub fn methods(descriptors: &[u8]) -> Vec<Method> {
         takes_stream: method.is_client_streaming(),
         input: method.input(),
     });
-    let mut methods: Vec<Method> = methods.collect();
-    methods.sort_by_key(|method| !method.path.contains(".ProductService/"));
-    methods
+    methods.collect()
 }
 
 /// A request to a method, made from random bytes; no bytes make a plain good one.
 pub fn request(method: &Method, known: &Known, bytes: &[u8]) -> Strange {
     let mut choices = Choices::new(bytes);
     let kind = choices.byte();
-    let headers = vec![header(DEADLINE.0, DEADLINE.1.as_bytes())];
-    let (body, told) = match kind {
-        0..176 => frames(method, known, &mut choices),
-        176..208 => {
-            let (body, told) = frames(method, known, &mut choices);
-            (damaged(body, &mut choices), format!("damaged: {told}"))
-        }
-        208..232 => (framed(choices.rest()), "random bytes as a message".to_owned()),
-        232..240 => (choices.rest().to_vec(), "random bytes as a body".to_owned()),
-        240.. => badly_framed(frames(method, known, &mut choices), &mut choices),
+    // One message, or some where the method takes a stream of them.
+    let count = if method.takes_stream { 1 + choices.below(3) } else { 1 };
+    let mut messages =
+        || -> Vec<_> { (0..count).map(|_| message(&method.input, known, &mut choices)).collect() };
+    let messages = if RANDOM_BYTES.contains(&kind) { Vec::new() } else { messages() };
+    let body = messages.iter().flat_map(|message| framed(&message.encode_to_vec())).collect();
+    let (body, what) = match kind {
+        0..176 => (body, "as it is"),
+        176..208 => (damaged(body, &mut choices), "damaged"),
+        208..232 => (framed(choices.rest()), "random bytes as a message"),
+        232..240 => (choices.rest().to_vec(), "random bytes as a body"),
+        240.. => badly_framed(body, &mut choices),
     };
-    Strange { headers, body: body.into(), told }
+    let headers = vec![header(DEADLINE.0, DEADLINE.1.as_bytes())];
+    Strange { headers, body: body.into(), what, messages }
+}
+
+/// A message that is longer than any rpc takes.
+pub fn too_long() -> Strange {
+    let body = framed(&vec![b'\n'; TOO_LONG_MESSAGE_BYTES]).into();
+    Strange { headers: Vec::new(), body, what: "a message that is too long", messages: Vec::new() }
 }
 
 /// A good request under each of the odd headers, and under too many of them.
@@ -112,7 +140,6 @@ pub fn every_strange_header(method: &Method, known: &Known) -> Vec<Strange> {
     let strange = all.map(|(name, value)| {
         let mut strange = good.clone();
         strange.headers.push(header(name, &value));
-        strange.told = format!("{name}: {}", String::from_utf8_lossy(&value[..value.len().min(40)]));
         strange
     });
     strange.collect()
@@ -123,14 +150,6 @@ fn header(name: &str, value: &[u8]) -> (HeaderName, HeaderValue) {
         HeaderName::from_bytes(name.as_bytes()).expect("a header's name"),
         HeaderValue::from_bytes(value).expect("a header's value"),
     )
-}
-
-/// One message, or some where the method takes a stream of them.
-fn frames(method: &Method, known: &Known, choices: &mut Choices<'_>) -> (Vec<u8>, String) {
-    let count = if method.takes_stream { 1 + choices.below(3) } else { 1 };
-    let messages: Vec<_> = (0..count).map(|_| message(&method.input, known, choices)).collect();
-    let told = format!("{messages:?}").chars().take(2_000).collect();
-    (messages.iter().flat_map(|message| framed(&message.encode_to_vec())).collect(), told)
 }
 
 /// Some bytes changed, lost or too many.
@@ -148,18 +167,18 @@ fn damaged(mut body: Vec<u8>, choices: &mut Choices<'_>) -> Vec<u8> {
     body
 }
 
-fn badly_framed((mut body, told): (Vec<u8>, String), choices: &mut Choices<'_>) -> (Vec<u8>, String) {
+fn badly_framed(mut body: Vec<u8>, choices: &mut Choices<'_>) -> (Vec<u8>, &'static str) {
     match choices.below(5) {
-        0 => (Vec::new(), "no message".to_owned()),
-        1 => ([body.clone(), body].concat(), format!("twice: {told}")),
-        2 => (body[..4].to_vec(), "a frame that never begins".to_owned()),
+        0 => (Vec::new(), "no message"),
+        1 => ([body.clone(), body].concat(), "twice"),
+        2 => (body[..4].to_vec(), "cut within the frame's head"),
         3 => {
             body[0] = 1;
-            (body, format!("said to be compressed: {told}"))
+            (body, "said to be compressed")
         }
         _ => {
             body[1..5].copy_from_slice(&[0xff; 4]);
-            (body, format!("said to be 4 GiB long: {told}"))
+            (body, "said to be 4 GiB long")
         }
     }
 }
