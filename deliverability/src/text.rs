@@ -94,6 +94,12 @@ impl Code {
         Ok(Self(text.into()))
     }
 
+    /// Checks the code of a country, ISO 3166-1 alpha-2.
+    pub fn parse_country(text: &str) -> Result<Self, Invalid> {
+        let is_country = text.len() == 2 && text.bytes().all(|b| b.is_ascii_uppercase());
+        if is_country { Ok(Self(text.into())) } else { Err(Invalid::new("must be two letters A-Z")) }
+    }
+
     /// The code.
     pub fn as_str(&self) -> &str {
         &self.0

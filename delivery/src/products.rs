@@ -123,7 +123,10 @@ pub enum Why {
     /// Not within what the caller's deadline left, which was less.
     #[error("Product did not answer within the caller's deadline")]
     CallersDeadline,
-    /// It answers, with an error.
+    /// It answers that it can't answer anybody for now.
+    #[error("Product is not ready to answer")]
+    Unready,
+    /// It answers, with an error that may be about this question.
     #[error("Product can't answer")]
     Failing,
     /// It has not seen the min_revision yet.

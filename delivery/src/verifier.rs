@@ -11,8 +11,8 @@ use crate::products::{Answer, BadRevision, ProductSettings, Products, Silence, W
 use crate::store::{Settlement, Store};
 use crate::time;
 
-/// Deliveries in one round: a few milliseconds of Product's time, and one short transaction.
-const BATCH: u32 = 200;
+/// Most deliveries in one round: a few milliseconds of Product's time, and one short transaction.
+const MAX_BATCH: u32 = 200;
 /// How often to look when nothing is heard: other processes store PENDING deliveries too, and time runs out.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// How long a claim is good for. A round ends well before that; a verifier that dies holds its claim up for so long.
@@ -35,7 +35,7 @@ const MAX_TOLD: usize = 10_000;
 /// Verifies for as long as its runtime lives.
 pub async fn verify(store: Store, settings: ProductSettings) {
     let products = Products::connect_lazy(&settings);
-    let mut verifier = Verifier { store: store.clone(), products, told: HashSet::new() };
+    let mut verifier = Verifier { store: store.clone(), products, told: HashSet::new(), batch: MAX_BATCH };
     let mut pauses = Pauses::default();
     loop {
         match verifier.round().await {
@@ -62,6 +62,9 @@ struct Verifier {
     products: Products,
     /// Deliveries whose min_revision has been complained of.
     told: HashSet<DeliveryId>,
+    /// Deliveries in the next round: half as many after one that Product failed at, and at once, so that the one it fails
+    /// at is found and rests; twice as many after one that went well.
+    batch: u32,
 }
 
 /// How a round went.
@@ -71,7 +74,7 @@ enum Round {
     Full,
     /// All that there was has been done.
     Done,
-    /// Product is silent.
+    /// Product is silent, or fails at what it was asked.
     Silent,
 }
 
@@ -89,7 +92,7 @@ struct Group {
 impl Verifier {
     async fn round(&mut self) -> Result<Round, StoreError> {
         let now = time::now();
-        let expired = self.store.expire(BATCH, now).await?;
+        let expired = self.store.expire(MAX_BATCH, now).await?;
         if expired > 0 {
             tracing::warn!(
                 deliveries = expired,
@@ -97,8 +100,8 @@ impl Verifier {
             );
         }
         let lease_until = time::after(now, LEASE);
-        let claimed = self.store.claim(BATCH, lease_until, now).await?;
-        let is_full = claimed.len() >= BATCH as usize || expired >= u64::from(BATCH);
+        let claimed = self.store.claim(self.batch, lease_until, now).await?;
+        let is_full = claimed.len() >= self.batch as usize || expired >= u64::from(MAX_BATCH);
         let stop_at = tokio::time::Instant::now() + ROUND;
         for group in groups(claimed) {
             let in_time = tokio::time::Instant::now() < stop_at;
@@ -107,11 +110,17 @@ impl Verifier {
                 return Ok(Round::Full);
             }
             if let Err(silence) = self.ask(group).await? {
-                tracing::debug!(why = %silence.why, "Product is silent; what is PENDING stays so");
+                tracing::debug!(why = %silence.why, batch = self.batch, "Product is silent; what is PENDING stays so");
                 self.store.release(lease_until).await?;
+                let may_be_one = matches!(silence.why, Why::Failing | Why::Nonsense);
+                if may_be_one && self.batch > 1 {
+                    self.batch /= 2;
+                    return Ok(Round::Full);
+                }
                 return Ok(Round::Silent);
             }
         }
+        self.batch = (self.batch * 2).min(MAX_BATCH);
         Ok(if is_full { Round::Full } else { Round::Done })
     }
 
@@ -145,7 +154,12 @@ impl Verifier {
             Answer::Silent(silence) if silence.why == Why::RevisionNotReached => {
                 self.leave_alone(ids(&group), oldest).await?;
             }
-            Answer::Silent(silence) => return Ok(Err(silence)),
+            Answer::Silent(silence) => {
+                if self.batch == 1 {
+                    self.leave_alone(ids(&group), oldest).await?;
+                }
+                return Ok(Err(silence));
+            }
         }
         Ok(Ok(()))
     }

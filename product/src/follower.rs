@@ -88,7 +88,7 @@ impl Follower {
                 self.start_again(page.head);
                 continue;
             }
-            let behind = self.published.is_some_and(|published| page.head.revision < published.revision);
+            let behind = page.head.revision < self.read_upto.revision();
             // Once seen it stays so: what is written now, on top of what was restored, is not what was read.
             if behind || self.standing == Standing::Restored {
                 return Ok(Standing::Restored);
@@ -142,7 +142,13 @@ impl Follower {
             Standing::Restored => Standing::Restored,
             Standing::Silent => Standing::Silent,
             Standing::Loading | Standing::Following => {
-                tracing::warn!(%error, "the database is silent; the catalogue stays as it is");
+                match error {
+                    // Trying again does not mend what is stored.
+                    StoreError::Corrupt(_) => tracing::error!(
+                        %error, "the catalogue can't be read; what was read before is served until it is too old"
+                    ),
+                    _ => tracing::warn!(%error, "the database is silent; the catalogue stays as it is"),
+                }
                 Standing::Silent
             }
         }

@@ -139,6 +139,15 @@ impl Index {
         }
     }
 
+    /// Waits until what was written at `wanted` is published, through a change of epoch too, or `deadline` passes.
+    pub async fn settle(&self, wanted: Head, deadline: Instant) {
+        let has = |head: &Option<Head>| {
+            head.is_some_and(|head| head.epoch == wanted.epoch && head.revision >= wanted.revision)
+        };
+        // What is stored is stored: an index that can't follow now is no reason to call it an error.
+        let _ = timeout_at(deadline, self.changed.subscribe().wait_for(has)).await;
+    }
+
     /// When the catalogue was last seen to be the newest.
     #[must_use]
     pub fn current_at(&self) -> Option<Timestamp> {
@@ -222,5 +231,18 @@ mod tests {
         assert_eq!(Instant::now(), deadline);
         let foreign = index.read_at_least(head(Epoch::fresh(), 1), deadline).await;
         assert_eq!(foreign.err(), Some(NotReached::Epoch));
+    }
+    #[tokio::test(start_paused = true)]
+    async fn a_writer_waits_through_a_change_of_epoch() {
+        let (index, next) = (Arc::new(index_at(Epoch::fresh(), 5)), head(Epoch::fresh(), 6));
+        let started = Instant::now();
+        let waiting = index.settle(next, started + Duration::from_secs(1));
+        let publishing = async {
+            index.suspend();
+            tokio::time::sleep(Duration::from_millis(500)).await;
+            index.publish(Catalogue::default(), next);
+        };
+        let ((), ()) = tokio::join!(waiting, publishing);
+        assert_eq!(started.elapsed(), Duration::from_millis(500));
     }
 }

@@ -7,6 +7,7 @@ mod checks;
 mod draft;
 mod feed;
 mod object;
+mod postal;
 mod read;
 mod refusal;
 mod rows;
@@ -20,7 +21,7 @@ use std::sync::Arc;
 use chassis::database::{Database, StoreError};
 use chassis::on_database;
 use sqlx::migrate::Migrator;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, Semaphore};
 
 pub use checks::Checked;
 pub use draft::Draft;
@@ -41,6 +42,8 @@ pub struct Store {
     database: Database,
     /// Wakes the index of this process after each of its own commits.
     commits: Arc<Notify>,
+    /// One writer at a time.
+    turn: Arc<Semaphore>,
 }
 
 /// What the tables must be, oldest first.
@@ -67,7 +70,7 @@ impl Store {
             sqlx::query(FIRST_HEAD).bind(Epoch::fresh().as_uuid()).execute(c).await?;
         });
         transaction.commit().await?;
-        Ok(Self { database, commits: Arc::new(Notify::new()) })
+        Ok(Self { database, commits: Arc::new(Notify::new()), turn: Arc::new(Semaphore::new(1)) })
     }
 
     /// The database beneath.

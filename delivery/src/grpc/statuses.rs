@@ -94,6 +94,7 @@ fn product_silent(silence: &Silence, message: String) -> Failure {
         Why::CallersDeadline => Failure::deadline_exceeded(),
         Why::Unreachable
         | Why::TooSlow
+        | Why::Unready
         | Why::Failing
         | Why::RevisionNotReached
         | Why::Nonsense

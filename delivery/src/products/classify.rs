@@ -52,6 +52,7 @@ fn why(status: &Status, limit: &Limit) -> Why {
         (Code::DeadlineExceeded, _) if Instant::now() + CLOCK_SLACK >= limit.until => limit.why_timed_out(),
         (Code::DeadlineExceeded, _) => Why::TooSlow,
         (Code::FailedPrecondition, Some("REVISION_NOT_REACHED")) => Why::RevisionNotReached,
+        (Code::Unavailable | Code::ResourceExhausted, _) => Why::Unready,
         _ => Why::Failing,
     }
 }
@@ -100,7 +101,7 @@ mod tests {
             [(Duration::from_secs(7), Duration::from_secs(7)), (Duration::MAX / 4, MAX_RETRY_AFTER)]
         {
             let answered = answer(Failure::new(Code::Unavailable, "X", "x").retry_after(asked));
-            assert_eq!(answered, Answer::Silent(Silence { retry_after: told, ..Silence::new(Why::Failing) }));
+            assert_eq!(answered, Answer::Silent(Silence { retry_after: told, ..Silence::new(Why::Unready) }));
         }
     }
 

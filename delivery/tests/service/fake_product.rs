@@ -28,6 +28,8 @@ pub enum Says {
     No,
     /// A yes, but a question with a min_revision is one of a catalogue that has been replaced.
     YesUnlessForeign,
+    /// A yes, but a batch with this quantity in it makes it fail.
+    YesUnlessQuantity(u32),
     /// Neither.
     Nonsense,
     /// Nothing, ever.
@@ -39,6 +41,7 @@ pub enum Says {
 #[derive(Clone, Debug)]
 pub struct Question {
     pub min_revision: Option<String>,
+    pub quantity: Option<u32>,
     pub time_left: Duration,
 }
 
@@ -126,6 +129,7 @@ async fn serve(
 impl Script {
     async fn say(&self, questions: Vec<Question>) -> Result<wire::Decision, Status> {
         let foreign = questions.iter().any(|question| question.min_revision.is_some());
+        let quantities: Vec<_> = questions.iter().filter_map(|question| question.quantity).collect();
         self.asked.send_modify(|asked| asked.extend(questions));
         let says = {
             let mut says = self.says.lock().unwrap();
@@ -135,7 +139,10 @@ impl Script {
             Says::YesUnlessForeign if foreign => {
                 return Err(Failure::new(Code::FailedPrecondition, "EPOCH_MISMATCH", "x").into());
             }
-            Says::Yes | Says::YesUntilThePast | Says::YesUnlessForeign => {
+            Says::YesUnlessQuantity(bad) if quantities.contains(&bad) => {
+                return Err(Status::internal("x"));
+            }
+            Says::Yes | Says::YesUntilThePast | Says::YesUnlessForeign | Says::YesUnlessQuantity(_) => {
                 (wire::Verdict::Deliverable, wire::Reason::Allowed)
             }
             Says::No => (wire::Verdict::NotDeliverable, wire::Reason::Denied),
@@ -163,8 +170,8 @@ impl ProductService for Script {
         request: Request<wire::CanDeliverRequest>,
     ) -> Result<Response<wire::CanDeliverResponse>, Status> {
         let time_left = Deadline::of(&request).remaining();
-        let min_revision = request.into_inner().min_revision;
-        let decision = self.say(vec![Question { min_revision, time_left }]).await?;
+        let wire::CanDeliverRequest { min_revision, quantity, .. } = request.into_inner();
+        let decision = self.say(vec![Question { min_revision, quantity, time_left }]).await?;
         let decision = wire::Decision { revision: REVISION.to_owned(), ..decision };
         Ok(Response::new(wire::CanDeliverResponse { decision: Some(decision) }))
     }
@@ -175,7 +182,11 @@ impl ProductService for Script {
     ) -> Result<Response<wire::BatchCanDeliverResponse>, Status> {
         let time_left = Deadline::of(&request).remaining();
         let wire::BatchCanDeliverRequest { items, min_revision } = request.into_inner();
-        let question = |_: &wire::BatchItem| Question { min_revision: min_revision.clone(), time_left };
+        let question = |item: &wire::BatchItem| Question {
+            min_revision: min_revision.clone(),
+            quantity: item.quantity,
+            time_left,
+        };
         let decision = self.say(items.iter().map(question).collect()).await?;
         let result = |item: wire::BatchItem| wire::BatchResult {
             correlation_id: item.correlation_id,

@@ -113,6 +113,32 @@ fn a_verifier_asks_again_while_product_only_makes_errors() {
 }
 
 #[test]
+fn one_delivery_that_makes_product_fail_holds_up_no_other() {
+    on_each_database(|store| async move {
+        let address = nobody();
+        let mut house = House::open(&store, address, rules());
+        let order = |quantity| wire::CreateDeliveryRequest {
+            quantity: Some(quantity),
+            ..wanted(AdmissionPolicy::Defer)
+        };
+        let mut poison = Vec::new();
+        let mut others = Vec::new();
+        for _ in 0..3 {
+            poison.push(house.create(&order(13)).await.unwrap());
+            others.push(house.create(&order(1)).await.unwrap());
+        }
+        let _product = FakeProduct::start_at(address, Says::YesUnlessQuantity(13));
+        for delivery in others {
+            house.until(&delivery.delivery_id, DeliveryState::Confirmed).await;
+        }
+        for delivery in &poison {
+            assert_eq!(house.get(&delivery.delivery_id).await.unwrap(), *delivery, "it waits as it did");
+        }
+        house.close().await;
+    });
+}
+
+#[test]
 fn two_processes_on_one_database_settle_each_delivery_once() {
     on_each_database(|store| async move {
         let address = nobody();

@@ -46,8 +46,7 @@ impl CatalogueHandlers {
         // Nothing is written into a database that is not the one that was read.
         self.index.read().map_err(|why| unavailable(&why))?;
         let saved = self.store.write(intent).await.map_err(write_error)?;
-        // What is stored is stored: an index that can't follow now is no reason to call it an error.
-        let _ = self.index.read_at_least(saved.head, deadline.instant()).await;
+        self.index.settle(saved.head, deadline.instant()).await;
         Ok(saved)
     }
 }

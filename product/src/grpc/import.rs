@@ -26,6 +26,8 @@ const MAX_CHUNK_ROWS: usize = 10_000;
 const MAX_VALIDATED_ROWS: u64 = 1_000_000;
 /// Imports at once in one process: they write one after another anyway.
 const MAX_IMPORTS: usize = 4;
+/// Of them, those that only validate: each remembers its rows, about 1 KiB a row.
+const MAX_VALIDATIONS: usize = 1;
 /// When to come again where there are too many.
 const RETRY_AFTER: Duration = Duration::from_secs(5);
 /// How long an import may keep silent between two chunks.
@@ -47,6 +49,7 @@ type Committed = Result<(Head, wire::ImportCatalogueResponse), Status>;
 #[derive(Clone)]
 pub struct Imports {
     permits: Arc<Semaphore>,
+    validations: Arc<Semaphore>,
     shutdown: Shutdown,
 }
 
@@ -59,9 +62,17 @@ pub struct Answers {
 struct Import {
     store: Store,
     /// Set by the first chunk.
-    validate_only: Option<bool>,
+    mode: Option<Mode>,
+    validations: Arc<Semaphore>,
     draft: Draft,
     rows_before: u64,
+}
+
+/// What an import is for.
+enum Mode {
+    Store,
+    /// It holds the place of one that validates.
+    Validate(#[expect(dead_code, reason = "held, not read")] OwnedSemaphorePermit),
 }
 
 // === impl Answers ===
@@ -80,7 +91,8 @@ impl Imports {
     /// None yet; all end when the shutdown starts.
     #[must_use]
     pub fn new(shutdown: Shutdown) -> Self {
-        Self { permits: Arc::new(Semaphore::new(MAX_IMPORTS)), shutdown }
+        let (permits, validations) = (Semaphore::new(MAX_IMPORTS), Semaphore::new(MAX_VALIDATIONS));
+        Self { permits: Arc::new(permits), validations: Arc::new(validations), shutdown }
     }
 
     /// Starts an import. It ends with the stream of chunks, with the first chunk that is malformed as a whole, or, between
@@ -96,14 +108,14 @@ impl Imports {
             permit.map_err(|_| Failure::overloaded("too many imports are under way", RETRY_AFTER))?;
         let (committed, mut waiting) = mpsc::channel::<Committed>(CHUNKS_AHEAD);
         let (sender, answers) = mpsc::channel(CHUNKS_AHEAD);
-        let import = Import { store, validate_only: None, draft: Draft::default(), rows_before: 0 };
+        let validations = Arc::clone(&self.validations);
+        let import = Import { store, mode: None, validations, draft: Draft::default(), rows_before: 0 };
         tokio::spawn(import.run(chunks, committed, self.shutdown.clone()));
         tokio::spawn(async move {
             while let Some(outcome) = waiting.recv().await {
                 let answer = match outcome {
                     Ok((head, answer)) => {
-                        // What is stored is stored: an index that can't follow now is no reason to call it an error.
-                        let _ = index.read_at_least(head, Instant::now() + INDEX_WAIT).await;
+                        index.settle(head, Instant::now() + INDEX_WAIT).await;
                         Ok(answer)
                     }
                     Err(status) => Err(status),
@@ -149,7 +161,7 @@ impl Import {
         &mut self,
         chunk: wire::ImportCatalogueRequest,
     ) -> Result<(Head, wire::ImportCatalogueResponse), Failure> {
-        let validate_only = *self.validate_only.get_or_insert(chunk.validate_only);
+        let validate_only = self.validates(&chunk)?;
         self.check_size(chunk.rows.len(), validate_only)?;
         let first_row = self.rows_before + 1;
         let mut answer =
@@ -187,6 +199,20 @@ impl Import {
         answer.errors.truncate(MAX_ROW_ERRORS);
         answer.revision = imported.head.token();
         Ok((imported.head, answer))
+    }
+
+    /// Whether nothing is to be stored: the first chunk says so, for all.
+    fn validates(&mut self, chunk: &wire::ImportCatalogueRequest) -> Result<bool, Failure> {
+        if self.mode.is_none() {
+            self.mode = Some(if chunk.validate_only {
+                let permit = Arc::clone(&self.validations).try_acquire_owned();
+                let busy = |_| Failure::overloaded("another import is being validated", RETRY_AFTER);
+                Mode::Validate(permit.map_err(busy)?)
+            } else {
+                Mode::Store
+            });
+        }
+        Ok(matches!(self.mode, Some(Mode::Validate(_))))
     }
 
     fn check_size(&self, rows: usize, validate_only: bool) -> Result<(), Failure> {

@@ -25,7 +25,9 @@ pub(super) fn paths<T: Maskable>(mask: Option<FieldMask>, bad: &mut Violations) 
             format!("must name what to change: {}, or {ALL} for all", T::PATHS.join(", ")),
         );
     }
-    if named.iter().any(|path| path == ALL) {
+    if let [only] = &named[..]
+        && only == ALL
+    {
         return T::PATHS.to_vec();
     }
     let mut paths = Vec::new();
@@ -34,7 +36,7 @@ pub(super) fn paths<T: Maskable>(mask: Option<FieldMask>, bad: &mut Violations) 
             Some(known) => paths.push(*known),
             None => bad.add(
                 format!("update_mask.paths[{position}]"),
-                format!("must be one of {}, or {ALL}", T::PATHS.join(", ")),
+                format!("must be one of {}, or {ALL} alone", T::PATHS.join(", ")),
             ),
         }
     }
@@ -89,7 +91,7 @@ mod tests {
 
     #[test]
     fn a_mask_that_names_nothing_or_the_unchangeable_is_refused() {
-        for bad_mask in [None, mask(&[]), mask(&["product_id"]), mask(&["nonsense"])] {
+        for bad_mask in [None, mask(&[]), mask(&["product_id"]), mask(&["*", "nonsense"])] {
             let mut bad = Violations::default();
             paths::<wire::Product>(bad_mask.clone(), &mut bad);
             assert!(!bad.is_empty(), "{bad_mask:?}");

@@ -207,7 +207,7 @@ impl ProductService for ProductHandlers {
         let mut bad = Violations::default();
         let parent = bad.check_optional("parent_id", request.parent_id.as_deref().map(LocationId::parse));
         let parent = parent.map(LocationId::as_uuid);
-        let filters = ("locations", request.include_retired, parent);
+        let filters = ("locations", request.include_retired, &request.parent_id);
         let listing = listing(request.page_size, &request.page_token, &filters, parent, &mut bad);
         let listing = bad.finish(listing).map_err(Failure::invalid_fields)?;
         let locations: Vec<Location> = self.store.list(listing.clone()).await.map_err(Failure::from)?;
@@ -258,7 +258,7 @@ fn batch(
 fn address(request: &wire::ResolveLocationRequest) -> Result<Address, Vec<chassis::status::Violation>> {
     let given = |text: &str| if text.trim().is_empty() { None } else { Some(text.trim().to_owned()) };
     let mut bad = Violations::default();
-    let country = bad.check("country", Code::parse(&request.country.trim().to_uppercase()));
+    let country = bad.check("country", Code::parse_country(&request.country.trim().to_uppercase()));
     let region = bad.check_optional("region", given(&request.region).map(|text| Name::parse(&text)));
     let city = bad.check_optional("city", given(&request.city).map(|text| Name::parse(&text)));
     let postcode =

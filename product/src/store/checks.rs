@@ -1,7 +1,7 @@
 //! What must hold between the objects of the catalogue, checked inside the transaction that writes them.
 
 use deliverability::{
-    Location, LocationId, MAX_TREE_DEPTH, PlaceSelector, PostalMatcher, Product, ProductSelector, Rule, State,
+    Location, LocationId, MAX_TREE_DEPTH, PlaceSelector, Product, ProductSelector, Rule, State,
 };
 
 use super::draft::{Draft, Shelved};
@@ -173,18 +173,6 @@ impl Wanted {
     }
 }
 
-/// The first and the last text that a matcher can match: what matches lies between them, and so do siblings' claims,
-/// one after another.
-fn bounds(postal: &PostalMatcher) -> (String, String) {
-    // Above every letter and digit.
-    const END: char = '~';
-    match postal {
-        PostalMatcher::Exact(postcode) => (postcode.as_str().to_owned(), postcode.as_str().to_owned()),
-        PostalMatcher::Prefix(prefix) => (prefix.as_str().to_owned(), format!("{}{END}", prefix.as_str())),
-        PostalMatcher::Range(range) => (range.first().to_owned(), format!("{}{END}", range.last())),
-    }
-}
-
 impl Draft {
     /// The location and all above it, as they are or are about to be. One step past the deepest tree there may be: a
     /// cycle ends there.
@@ -194,7 +182,9 @@ impl Draft {
         std::iter::successors(first, next).take(MAX_TREE_DEPTH + 1)
     }
 
-    /// Remembers how deep the trees above a new or moved location have become.
+    /// Remembers how deep the trees above a new or moved location have become. Where it was before they may have become
+    /// shallower, which is not looked at: a chunk that takes a deep tree out of a location and then moves that location
+    /// deeper can be refused, and fits as two chunks.
     fn note_height(&mut self, location: &Location) {
         let mut height = self.heights.get(&location.id).copied().unwrap_or(1);
         let Some(parent) = location.parent else { return };
@@ -208,19 +198,14 @@ impl Draft {
 
     /// Who claims postcodes that this location would claim too.
     fn postal_conflict(&self, location: &Location) -> Option<LocationId> {
-        let (first, last) = bounds(location.postal.as_ref()?);
-        let claims = self.postal.get(&location.parent)?;
-        // Claims don't overlap one another, so their ends are in the order of their starts.
-        let upto = claims.range(..=last).rev().take_while(|(_, (end, _))| *end >= first);
-        upto.map(|(_, (_, owner))| *owner).find(|owner| *owner != location.id)
+        self.postal.get(&location.parent)?.conflict(location.postal.as_ref()?, location.id)
     }
 
     pub(super) fn claim_postcodes(&mut self, location: &Location) {
-        if let Some(postal) = &location.postal {
-            let (first, last) = bounds(postal);
-            if let Some(claims) = self.postal.get_mut(&location.parent) {
-                claims.insert(first, (last, location.id));
-            }
+        if let Some(postal) = &location.postal
+            && let Some(claims) = self.postal.get_mut(&location.parent)
+        {
+            claims.insert(postal, location.id);
         }
     }
 
@@ -228,7 +213,7 @@ impl Draft {
         if let Some(postal) = &location.postal
             && let Some(claims) = self.postal.get_mut(&location.parent)
         {
-            claims.remove(&bounds(postal).0);
+            claims.remove(postal);
         }
     }
 }

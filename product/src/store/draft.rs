@@ -3,7 +3,7 @@
 //! Everything that the checks need is loaded first, in batches; then each object is checked and written into the draft
 //! without a further question, so a chunk of an import costs tens of statements and not tens of thousands.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 use std::hash::Hash;
 
 use chassis::database::{Connection, StoreError};
@@ -16,6 +16,7 @@ use sqlx::AssertSqlSafe;
 use uuid::Uuid;
 
 use super::object::Object;
+use super::postal::PostalClaims;
 use super::rows::selectors;
 use super::tables::{self, Table};
 use crate::revision::Revision;
@@ -43,9 +44,6 @@ pub struct Shelf<T: Object> {
     changed: Vec<T::Id>,
     changed_set: HashSet<T::Id>,
 }
-
-/// Postcodes claimed below one parent: first to (last, by whom). No two overlap.
-pub(super) type PostalClaims = BTreeMap<String, (String, LocationId)>;
 
 /// See the module.
 #[derive(Debug, Default)]
@@ -253,7 +251,10 @@ impl Draft {
                 siblings.push(super::rows::read(row)?);
             }
         }
-        self.postal.extend(wanted.into_iter().map(|parent| (parent, PostalClaims::new())));
+        self.postal.extend(wanted.into_iter().map(|parent| (parent, PostalClaims::default())));
+        // What this draft changed claims what it says here, and no more what is stored.
+        let changed = &self.locations.changed_set;
+        siblings.retain(|stored| !changed.contains(&stored.object.id));
         for stored in siblings {
             self.claim_postcodes(&stored.object);
         }
@@ -287,7 +288,9 @@ impl Draft {
         connection: &mut Connection<'_>,
         rules: &[&Rule],
     ) -> Result<(), StoreError> {
-        let texts = rules.iter().map(|rule| selectors(rule));
+        // The selectors that a rule leaves count too.
+        let before = rules.iter().filter_map(|rule| self.rules.get(rule.id));
+        let texts = rules.iter().copied().chain(before).map(selectors);
         let wanted = distinct(texts.filter(|selectors| !self.rule_counts.contains_key(selectors)));
         for batch in wanted.chunks(SELECTORS_BATCH) {
             let list = connection.placeholders(1, batch.len());

@@ -1,9 +1,14 @@
 //! The one way in which the catalogue changes: a transaction that takes the next revision, checks, and writes.
 
-use chassis::database::{Database, StoreError, Transaction};
+use std::sync::Arc;
+use std::time::Duration;
+
+use chassis::database::{StoreError, Transaction};
 use chassis::on_database;
 use chassis::status::Violation;
 use deliverability::{Change, Location, Product, Rule};
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::timeout;
 use uuid::Uuid;
 
 use super::Store;
@@ -18,6 +23,9 @@ const TAKE_REVISION: &str =
     "UPDATE catalogue_head SET revision = revision + 1 WHERE only_row = 1 RETURNING epoch, revision";
 /// A hint for other processes; they also look for themselves.
 const NOTIFY: &str = "SELECT pg_notify('candeliver_catalogue', '')";
+
+/// How long a write waits for those before it in this process: some chunks of imports side by side.
+const TURN_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// New values for an object, made from what is stored.
 pub type Patch<T> = Box<dyn FnOnce(&T) -> Result<T, Vec<Violation>> + Send>;
@@ -90,6 +98,8 @@ pub enum WriteError {
 
 struct WriteTransaction {
     transaction: Transaction,
+    /// Whose turn it is in this process.
+    _turn: OwnedSemaphorePermit,
     /// What the catalogue is at once this commits.
     next: Head,
 }
@@ -162,8 +172,8 @@ impl Store {
     where
         T: Checked,
     {
-        let database = self.database.clone();
-        let saved = self.database.run(async move { write(&database, intent).await }).await?;
+        let store = self.clone();
+        let saved = self.database.run(async move { write(&store, intent).await }).await?;
         self.committed();
         Ok(saved)
     }
@@ -179,9 +189,9 @@ impl Store {
         draft: Draft,
         validate_only: bool,
     ) -> Result<Imported, StoreError> {
-        let database = self.database.clone();
+        let store = self.clone();
         let imported =
-            self.database.run(async move { import(&database, rows, draft, validate_only).await }).await?;
+            self.database.run(async move { import(&store, rows, draft, validate_only).await }).await?;
         self.committed();
         Ok(imported)
     }
@@ -197,17 +207,18 @@ impl Store {
         let row: (Uuid, i64) = on_database!(transaction.connection(), c => {
             sqlx::query_as(NEW_EPOCH).bind(Epoch::fresh().as_uuid()).fetch_one(c).await?
         });
+        notify(&mut transaction).await?;
         transaction.commit().await?;
         Ok(Head { epoch: Epoch::new(row.0), revision: Revision::new(row.1) })
     }
 }
 
-async fn write<T>(database: &Database, intent: Intent<T>) -> Result<Saved<T>, WriteError>
+async fn write<T>(store: &Store, intent: Intent<T>) -> Result<Saved<T>, WriteError>
 where
     T: Checked,
 {
     let mut draft = Draft::default();
-    let mut transaction = WriteTransaction::begin(database).await?;
+    let mut transaction = WriteTransaction::begin(store).await?;
     let id = intent.id();
     let connection = &mut transaction.transaction.connection();
     draft.load::<T>(connection, [id]).await?;
@@ -223,12 +234,12 @@ where
 }
 
 async fn import(
-    database: &Database,
+    store: &Store,
     rows: Vec<Change>,
     mut draft: Draft,
     validate_only: bool,
 ) -> Result<Imported, StoreError> {
-    let mut transaction = WriteTransaction::begin(database).await?;
+    let mut transaction = WriteTransaction::begin(store).await?;
     let connection = &mut transaction.transaction.connection();
     let (mut products, mut locations, mut rules) = (Vec::new(), Vec::new(), Vec::new());
     for row in &rows {
@@ -271,15 +282,25 @@ fn admit<T: Checked>(draft: &mut Draft, wanted: T) -> Result<Effect, Refusal> {
     Ok(if before.is_some() { Effect::Updated } else { Effect::Created })
 }
 
+async fn notify(transaction: &mut Transaction) -> Result<(), StoreError> {
+    if let Transaction::Postgres(transaction) = transaction {
+        sqlx::query(NOTIFY).execute(&mut **transaction).await?;
+    }
+    Ok(())
+}
+
 // === impl WriteTransaction ===
 
 impl WriteTransaction {
-    async fn begin(database: &Database) -> Result<Self, StoreError> {
-        let mut transaction = database.write().await?;
+    async fn begin(store: &Store) -> Result<Self, StoreError> {
+        // The head's row lets one write at a time: those that wait for it here keep no connection from readers.
+        let turn = timeout(TURN_TIMEOUT, Arc::clone(&store.turn).acquire_owned()).await;
+        let turn = turn.ok().and_then(Result::ok).ok_or(StoreError::Overloaded)?;
+        let mut transaction = store.database.write().await?;
         let (epoch, revision): (Uuid, i64) =
             on_database!(transaction.connection(), c => sqlx::query_as(TAKE_REVISION).fetch_one(c).await?);
         let next = Head { epoch: Epoch::new(epoch), revision: Revision::new(revision) };
-        Ok(Self { transaction, next })
+        Ok(Self { transaction, _turn: turn, next })
     }
 
     /// Commits what the draft holds; rolls back, and so takes no revision, if it holds nothing.
@@ -289,9 +310,7 @@ impl WriteTransaction {
             return Ok(Head { revision: Revision::new(self.next.revision.number() - 1), ..self.next });
         }
         draft.save(&mut self.transaction.connection(), self.next.revision).await?;
-        if let Transaction::Postgres(transaction) = &mut self.transaction {
-            sqlx::query(NOTIFY).execute(&mut **transaction).await?;
-        }
+        notify(&mut self.transaction).await?;
         self.transaction.commit().await?;
         Ok(self.next)
     }

@@ -105,6 +105,8 @@ async fn siblings_share_no_postcodes(store: &Store) {
         assert_eq!(conflict(store, area(taken.clone())).await, Conflict::Postal, "{taken:?}");
     }
     create(store, &area(range("1100", "1199"))).await;
+    // Between "10" and "12" as texts, and in no range of digits.
+    create(store, &area(prefix("11A"))).await;
     let elsewhere = Location { postal: range("1000", "1099"), ..location(None) };
     create(store, &elsewhere).await;
     let within_one_chunk = [area(prefix("77")), area(prefix("778"))].map(Change::Location);

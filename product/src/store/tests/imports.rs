@@ -6,6 +6,7 @@ promises!(
     an_import_stores_good_rows_and_names_bad_ones,
     the_same_import_again_changes_nothing,
     an_import_that_only_validates_stores_nothing_and_lets_later_chunks_refer_to_earlier_ones,
+    what_one_chunk_would_free_a_later_one_may_claim,
     a_tombstone_names_only_what_exists_and_makes_no_cycle,
     a_tombstone_stays_as_it_is,
     an_id_that_comes_twice_in_a_chunk_is_stored_below_its_last_parent,
@@ -55,6 +56,31 @@ async fn an_import_that_only_validates_stores_nothing_and_lets_later_chunks_refe
     assert_eq!(checked.results, [Ok(Effect::Created), Ok(Effect::Created)]);
     assert_eq!(store.head().await.unwrap().revision, Revision::ZERO);
     assert_eq!(store.get::<Product>(milk.id).await.unwrap(), None);
+}
+
+async fn what_one_chunk_would_free_a_later_one_may_claim(store: &Store) {
+    let (here, there) = (location(None), location(None));
+    let area = |postal: Option<_>, parent: &Location| Location { postal, ..location(Some(parent.id)) };
+    let (holder, world_wide) =
+        (area(prefix("10"), &here), rule(ProductSelector::Any, PlaceSelector::Location(here.id)));
+    let mut stored = [&here, &there, &holder].map(|location| Change::Location(location.clone())).to_vec();
+    stored
+        .extend((0..999).map(|_| Change::Rule(rule(ProductSelector::Any, PlaceSelector::Location(here.id)))));
+    stored.push(Change::Rule(world_wide.clone()));
+    assert!(import(store, stored).await.results.iter().all(Result::is_ok));
+
+    let frees = vec![
+        Change::Location(Location { parent: Some(there.id), postal: None, ..holder.clone() }),
+        Change::Rule(Rule { place: PlaceSelector::Any, ..world_wide }),
+    ];
+    let claims = vec![
+        Change::Location(area(prefix("101"), &here)),
+        Change::Rule(rule(ProductSelector::Any, PlaceSelector::Location(here.id))),
+    ];
+    let freed = store.import(frees, Draft::default(), true).await.unwrap();
+    assert_eq!(freed.results, [Ok(Effect::Updated), Ok(Effect::Updated)]);
+    let claimed = store.import(claims, freed.draft, true).await.unwrap();
+    assert_eq!(claimed.results, [Ok(Effect::Created), Ok(Effect::Created)]);
 }
 
 async fn a_tombstone_names_only_what_exists_and_makes_no_cycle(store: &Store) {
