@@ -1,0 +1,182 @@
+//! The circuit breaker of one endpoint: after too many failures it refuses calls at once, so that callers don't wait for an
+//! endpoint that will not answer and the endpoint is left alone until it can.
+//!
+//! `machine` is the breaker itself, without clock and lock; `window` is what it judges by; this file puts it behind one
+//! short lock and gives out permits that can't be forgotten.
+
+mod machine;
+mod window;
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+pub use machine::{BreakerSettings, CallEnd, Change, Machine, NEVER_PERCENT, Refused, State, Ticket};
+pub use window::{Counts, WindowSettings};
+
+use crate::random::Random;
+
+/// Told of each change of state, outside the lock.
+pub type OnChange = Box<dyn Fn(Change) + Send + Sync>;
+
+/// See the module.
+pub struct Breaker {
+    machine: Mutex<Machine>,
+    made_at: Instant,
+    /// Until when calls are refused, in nanoseconds since it was made: for a look without the lock. 0: they are not.
+    closed_until_ns: AtomicU64,
+    slow: Option<Duration>,
+    random: Random,
+    on_change: OnChange,
+}
+
+/// That a call was let through. Dropped without a result it gives its place back, so nothing that is cancelled can leave
+/// the breaker stuck.
+#[derive(Debug)]
+pub struct Permit<'a> {
+    breaker: &'a Breaker,
+    /// `None` once the result is in.
+    ticket: Option<Ticket>,
+}
+
+// === impl Breaker ===
+
+impl Breaker {
+    /// A closed one.
+    #[must_use]
+    pub fn new(settings: BreakerSettings, random: Random, now: Instant, on_change: OnChange) -> Self {
+        Self {
+            machine: Mutex::new(Machine::new(settings, now)),
+            made_at: now,
+            closed_until_ns: AtomicU64::new(0),
+            slow: settings.slow,
+            random,
+            on_change,
+        }
+    }
+
+    /// Asks for a call to be let through.
+    ///
+    /// # Errors
+    /// It is refused.
+    pub fn acquire(&self, now: Instant) -> Result<Permit<'_>, Refused> {
+        let mut machine = self.lock();
+        let acquired = machine.acquire(now);
+        let change = match &acquired {
+            Ok((_, change)) => *change,
+            Err(_) => None,
+        };
+        self.unlock(machine, change);
+        acquired.map(|(ticket, _)| Permit { breaker: self, ticket: Some(ticket) })
+    }
+
+    /// Whether a call would be refused, as far as can be seen without the lock; moves nothing and counts nothing.
+    #[must_use]
+    pub fn looks_open(&self, now: Instant) -> bool {
+        let until = self.closed_until_ns.load(Ordering::Relaxed);
+        until != 0 && (now - self.made_at).as_nanos() <= u128::from(until)
+    }
+
+    /// Whether it waits for a probe that nobody has begun.
+    #[must_use]
+    pub fn wants_probe(&self, now: Instant) -> bool {
+        let until = self.closed_until_ns.load(Ordering::Relaxed);
+        until != 0 && !self.looks_open(now)
+    }
+
+    /// The state as it is; asking moves nothing.
+    #[must_use]
+    pub fn state(&self) -> State {
+        self.lock().state()
+    }
+
+    /// How long it will refuse yet; zero if it does not.
+    #[must_use]
+    pub fn retry_after(&self, now: Instant) -> Duration {
+        let machine = self.lock();
+        if machine.state() == State::Open {
+            machine.open_until().saturating_duration_since(now)
+        } else {
+            Duration::ZERO
+        }
+    }
+
+    /// After what time a call is slow.
+    #[must_use]
+    pub fn slow(&self) -> Option<Duration> {
+        self.slow
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Machine> {
+        // Nothing in the machine panics; what a panicking thread left would be whole.
+        self.machine.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Ends each use of the machine: what others see without the lock, and who is told.
+    fn unlock(&self, machine: MutexGuard<'_, Machine>, change: Option<Change>) {
+        let until = match machine.state() {
+            State::Closed => 0,
+            State::Open => {
+                let open = machine.open_until().saturating_duration_since(self.made_at);
+                u64::try_from(open.as_nanos()).unwrap_or(u64::MAX).max(1)
+            }
+            State::HalfOpen if machine.waits_for_probes() => u64::MAX,
+            State::HalfOpen => 1,
+        };
+        self.closed_until_ns.store(until, Ordering::Relaxed);
+        drop(machine);
+        if let Some(change) = change {
+            (self.on_change)(change);
+        }
+    }
+
+    fn chance(&self) -> f64 {
+        self.random.fraction()
+    }
+}
+
+impl std::fmt::Debug for Breaker {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Breaker").field("machine", &self.machine).finish_non_exhaustive()
+    }
+}
+
+// === impl Permit ===
+
+impl Permit<'_> {
+    /// Whether the call is a probe.
+    #[must_use]
+    pub fn is_probe(&self) -> bool {
+        self.ticket.as_ref().is_some_and(Ticket::is_probe)
+    }
+
+    /// Notes that the call is slow already.
+    pub fn note_slow(&mut self, now: Instant) {
+        if let Some(ticket) = &mut self.ticket {
+            let mut machine = self.breaker.lock();
+            let change = machine.note_slow(ticket, now, self.breaker.chance());
+            self.breaker.unlock(machine, change);
+        }
+    }
+
+    /// Notes how the call ended, having taken so long.
+    pub fn finish(mut self, end: CallEnd, took: Duration, now: Instant) {
+        if let Some(ticket) = self.ticket.take() {
+            let mut machine = self.breaker.lock();
+            let change = machine.finish(&ticket, end, took, now, self.breaker.chance());
+            self.breaker.unlock(machine, change);
+        }
+    }
+}
+
+impl Drop for Permit<'_> {
+    fn drop(&mut self) {
+        if let Some(ticket) = self.ticket.take() {
+            let mut machine = self.breaker.lock();
+            let change = machine.cancel(&ticket, Instant::now(), self.breaker.chance());
+            self.breaker.unlock(machine, change);
+        }
+    }
+}

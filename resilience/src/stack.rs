@@ -1,0 +1,286 @@
+//! The layers around a call, as one piece: see `call`, which is their list.
+
+mod attempt;
+
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep};
+use tonic::Status;
+use tower::Service;
+
+pub use attempt::Attempt;
+use attempt::{Failed, Try};
+
+use crate::breaker::Permit;
+use crate::caller::Caller;
+use crate::deadline::{AttemptTime, CallTime};
+use crate::endpoints::{Endpoint, Nowhere, Tried};
+use crate::hedge::Latencies;
+use crate::refusal::{CallError, Cause, Refusal};
+use crate::retry::{Circumstances, Next, Retries};
+
+/// Makes the client of an endpoint; it is to connect when it is first used.
+pub type Connect<S> = Arc<dyn Fn(SocketAddr) -> S + Send + Sync>;
+
+/// A service's client on one runtime: connections of its own, and everything else shared with the other runtimes. Clones
+/// share the connections too.
+pub struct Stack<S> {
+    caller: Arc<Caller>,
+    connect: Connect<S>,
+    clients: Arc<Mutex<Vec<(u64, S)>>>,
+}
+
+/// What a call carries from attempt to attempt.
+struct Progress {
+    time: CallTime,
+    retries: Retries,
+    tried: Tried,
+    attempts: u32,
+    /// Whether the next attempt must be on an endpoint that was not tried.
+    elsewhere: bool,
+    last_failure: Option<Cause>,
+}
+
+/// Where an attempt goes: which endpoint, what of its client, and its breaker's permit.
+struct Way<'a, S> {
+    endpoint: &'a Endpoint,
+    client: S,
+    permit: Permit<'a>,
+}
+
+// === impl Stack ===
+
+impl<S: Clone> Stack<S> {
+    /// On the runtime that uses it.
+    #[must_use]
+    pub fn new(caller: Arc<Caller>, connect: Connect<S>) -> Self {
+        Self { caller, connect, clients: Arc::default() }
+    }
+
+    /// What its calls share with those of other runtimes.
+    #[must_use]
+    pub fn caller(&self) -> &Arc<Caller> {
+        &self.caller
+    }
+
+    /// Calls, until `callers_deadline` at most. Dropping the future ends all that it began.
+    ///
+    /// # Errors
+    /// There was no answer.
+    pub async fn call<Q, A>(&self, message: Q, callers_deadline: Option<Instant>) -> Result<A, CallError>
+    where
+        Q: Clone,
+        S: Service<Attempt<Q>, Response = A, Error = Status>,
+    {
+        let caller = &*self.caller;
+        caller.counts.calls.fetch_add(1, Ordering::Relaxed);
+        let mut now = Instant::now();
+
+        // 1. The overall deadline: what the caller leaves, and never more than the cap.
+        let time = caller.settings.deadline.call(now, callers_deadline);
+
+        // 2. The bulkhead: no queue.
+        let Some(_place) = caller.bulkhead.enter() else { return Err(self.refused(Refusal::Full)) };
+
+        // 3. Retry and hedge: one attempt counter, one budget.
+        caller.budget.deposit();
+        let mut progress = Progress::new(time, Retries::new(caller.settings.retry));
+        loop {
+            let Some(attempt_time) = time.attempt(now, progress.retries.is_last()) else {
+                return Err(self.ended(progress, Refusal::NoTime, None));
+            };
+            // 4. to 8.: an endpoint, its breaker, and an attempt within its time, whose outcome is told to both.
+            let failed = match self.attempts(&message, &mut progress, attempt_time, now).await {
+                Ok(answer) => return Ok(answer),
+                Err(End::Nowhere(nowhere)) => return Err(self.nowhere(progress, nowhere)),
+                Err(End::Failed(failed)) => failed,
+            };
+            now = Instant::now();
+            match self.next(&mut progress, &failed, now) {
+                Next::Stop(stop) => {
+                    caller.counts.stopped(stop);
+                    progress.last_failure = Some(failed.cause);
+                    return Err(self.ended(progress, Refusal::NoTime, failed.meaning.pushback));
+                }
+                Next::Attempt { pause, elsewhere, charged } => {
+                    let counts = &caller.counts;
+                    let count = if charged { &counts.retries } else { &counts.resends };
+                    count.fetch_add(1, Ordering::Relaxed);
+                    progress.elsewhere = elsewhere;
+                    progress.last_failure = Some(failed.cause);
+                    if !pause.is_zero() {
+                        sleep(pause).await;
+                        now = Instant::now();
+                    }
+                }
+            }
+        }
+    }
+
+    /// One attempt, or two side by side.
+    async fn attempts<Q, A>(
+        &self,
+        message: &Q,
+        progress: &mut Progress,
+        time: AttemptTime,
+        now: Instant,
+    ) -> Result<A, End>
+    where
+        Q: Clone,
+        S: Service<Attempt<Q>, Response = A, Error = Status>,
+    {
+        loop {
+            // 4. The endpoint.
+            let picked = self.caller.endpoints.pick(&progress.tried, progress.elsewhere, now);
+            let endpoint = picked.map_err(End::Nowhere)?;
+            // 5. Its breaker. If somebody was faster it now looks as closed as it is, and is not picked again.
+            let Some(way) = self.way(&endpoint, now) else { continue };
+            progress.tried.push(endpoint.id);
+            let first =
+                Try { caller: &self.caller, way, time, begun: now, previous_attempts: progress.attempts };
+            progress.attempts += 1;
+            let wait = self.caller.latencies.as_ref().and_then(Latencies::wait);
+            return match wait.filter(|wait| *wait < time.timeout) {
+                None => first.run(message.clone()).await,
+                Some(wait) => self.hedged(message, progress, first, wait, time).await,
+            }
+            .map_err(End::Failed);
+        }
+    }
+
+    /// An attempt, and a second one on another endpoint if it takes long. The first answer wins; an error waits for the other.
+    async fn hedged<Q, A>(
+        &self,
+        message: &Q,
+        progress: &mut Progress,
+        first: Try<'_, S>,
+        wait: Duration,
+        time: AttemptTime,
+    ) -> Result<A, Failed>
+    where
+        Q: Clone,
+        S: Service<Attempt<Q>, Response = A, Error = Status>,
+    {
+        let caller = &*self.caller;
+        let mut first = pin!(first.run(message.clone()));
+        tokio::select! {
+            biased;
+            ended = first.as_mut() => return ended,
+            () = sleep(wait) => {}
+        }
+        let now = Instant::now();
+        let other = caller.endpoints.pick(&progress.tried, true, now).ok();
+        let Some(endpoint) = other.filter(|_| caller.budget.withdraw(caller.age_ns(now))) else {
+            return first.await;
+        };
+        progress.tried.push(endpoint.id);
+        let Some(way) = self.way(&endpoint, now) else { return first.await };
+        caller.counts.hedges.fetch_add(1, Ordering::Relaxed);
+        let timeout = time.until.saturating_duration_since(now);
+        let time = AttemptTime { until: time.until, timeout };
+        let second = Try { caller, way, time, begun: now, previous_attempts: progress.attempts };
+        progress.attempts += 1;
+        let mut second = pin!(second.run(message.clone()));
+        let (ended, is_second) = tokio::select! {
+            ended = first.as_mut() => (ended, false),
+            ended = second.as_mut() => (ended, true),
+        };
+        let (ended, won) = match (ended, is_second) {
+            (Ok(answer), is_second) => (Ok(answer), is_second),
+            (Err(_), true) => (first.await, false),
+            (Err(_), false) => (second.await, true),
+        };
+        if won && ended.is_ok() {
+            caller.counts.hedges_won.fetch_add(1, Ordering::Relaxed);
+        }
+        ended
+    }
+
+    /// To an endpoint, if its breaker lets the attempt through.
+    fn way<'a>(&self, endpoint: &'a Endpoint, now: Instant) -> Option<Way<'a, S>> {
+        let permit = endpoint.breaker.acquire(now).ok()?;
+        Some(Way { endpoint, client: self.client(endpoint), permit })
+    }
+
+    /// The client of an endpoint on this runtime; those of endpoints that are gone are dropped when a new one is made.
+    fn client(&self, endpoint: &Endpoint) -> S {
+        let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, client)) = clients.iter().find(|(id, _)| *id == endpoint.id) {
+            return client.clone();
+        }
+        let current = self.caller.endpoints.current();
+        clients.retain(|(id, _)| current.iter().any(|endpoint| endpoint.id == *id));
+        let client = (self.connect)(endpoint.address);
+        clients.push((endpoint.id, client.clone()));
+        client
+    }
+
+    fn next(&self, progress: &mut Progress, failed: &Failed, now: Instant) -> Next {
+        let caller = &*self.caller;
+        let around = Circumstances {
+            now,
+            now_ns: caller.age_ns(now),
+            time: &progress.time,
+            others: caller.endpoints.has_other(&progress.tried, now),
+            chance: caller.random.fraction(),
+        };
+        progress.retries.next(&failed.meaning, &caller.budget, around)
+    }
+
+    fn refused(&self, refusal: Refusal) -> CallError {
+        self.caller.counts.refused(refusal);
+        CallError { cause: Cause::Refused(refusal), attempts: 0, retry_after: None, all_open: false }
+    }
+
+    fn nowhere(&self, progress: Progress, nowhere: Nowhere) -> CallError {
+        match nowhere {
+            Nowhere::Empty => self.ended(progress, Refusal::NoEndpoints, None),
+            Nowhere::Closed { retry_after } => {
+                let error = self.ended(progress, Refusal::AllOpen, Some(retry_after));
+                CallError { all_open: true, ..error }
+            }
+        }
+    }
+
+    /// A call that ends with what its last attempt came to, or, if there was none, refused.
+    fn ended(&self, progress: Progress, refusal: Refusal, retry_after: Option<Duration>) -> CallError {
+        match progress.last_failure {
+            Some(cause) => CallError { cause, attempts: progress.attempts, retry_after, all_open: false },
+            None => CallError { retry_after, ..self.refused(refusal) },
+        }
+    }
+}
+
+/// Why an attempt, or two, brought no answer.
+enum End {
+    Nowhere(Nowhere),
+    Failed(Failed),
+}
+
+impl<S> Clone for Stack<S> {
+    fn clone(&self) -> Self {
+        Self {
+            caller: Arc::clone(&self.caller),
+            connect: Arc::clone(&self.connect),
+            clients: Arc::clone(&self.clients),
+        }
+    }
+}
+
+impl<S> std::fmt::Debug for Stack<S> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Stack").field("caller", &self.caller).finish_non_exhaustive()
+    }
+}
+
+// === impl Progress ===
+
+impl Progress {
+    fn new(time: CallTime, retries: Retries) -> Self {
+        Self { time, retries, tried: Tried::new(), attempts: 0, elsewhere: false, last_failure: None }
+    }
+}
