@@ -34,6 +34,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 #[derive(Clone, Debug)]
 pub struct ConnectionLimits {
     connections: Arc<Semaphore>,
+    max_connections: usize,
     max_streams: u32,
 }
 
@@ -43,8 +44,19 @@ impl ConnectionLimits {
     /// The limits that the settings name, with no connections counted yet: make it once for a process.
     #[must_use]
     pub fn new(settings: &ServerSettings) -> Self {
-        let connections = settings.max_connections.min(Semaphore::MAX_PERMITS);
-        Self { connections: Arc::new(Semaphore::new(connections)), max_streams: settings.max_streams }
+        let max_connections = settings.max_connections.min(Semaphore::MAX_PERMITS);
+        let connections = Arc::new(Semaphore::new(max_connections));
+        Self { connections, max_connections, max_streams: settings.max_streams }
+    }
+
+    /// How many connections are open.
+    pub(crate) fn open(&self) -> usize {
+        self.max_connections - self.connections.available_permits()
+    }
+
+    /// How many connections may be open.
+    pub(crate) fn max_open(&self) -> usize {
+        self.max_connections
     }
 }
 

@@ -3,6 +3,7 @@
 //! | module | what it is for |
 //! |---|---|
 //! | [`settings`] | flags, each with a variable; secrets from files |
+//! | [`metrics`], [`admin`] | figures, and the page that shows them on a port of its own |
 //! | [`telemetry`] | logs, for people or as JSON |
 //! | [`shutdown`] | the one signal that ends serving |
 //! | [`health`] | health for each service, for the whole, and liveness |
@@ -16,12 +17,14 @@
 //! | [`page`] | page tokens |
 //! | [`clock`] | wall time |
 
+pub mod admin;
 pub mod clock;
 pub mod connections;
 pub mod database;
 pub mod deadline;
 pub mod health;
 mod load;
+pub mod metrics;
 pub mod page;
 mod panics;
 pub mod reflection;

@@ -1,7 +1,7 @@
 //! The load limit: how many calls a process works on at once. There is no queue: one more is refused.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use http::HeaderMap;
@@ -19,6 +19,7 @@ pub(crate) struct LoadLimit(Arc<Inner>);
 struct Inner {
     max: usize,
     in_flight: AtomicUsize,
+    refused: AtomicU64,
     /// Made once: refusing must cost next to nothing, since it happens when there is no time.
     refusal: HeaderMap,
 }
@@ -34,14 +35,18 @@ impl LoadLimit {
         let message = format!("{max} calls are in flight, which is the most that this process works on");
         let refusal = Failure::overloaded(message, RETRY_AFTER).into_status().into_http::<()>();
         let refusal = refusal.into_parts().0.headers;
-        Self(Arc::new(Inner { max, in_flight: AtomicUsize::new(0), refusal }))
+        Self(Arc::new(Inner { max, in_flight: AtomicUsize::new(0), refused: AtomicU64::new(0), refusal }))
     }
 
     /// The right to one more call, unless the limit is reached.
     pub(crate) fn permit(&self) -> Option<Permit> {
         // Made first, so that leaving without it gives back what was counted.
         let permit = Permit(Arc::clone(&self.0));
-        (self.0.in_flight.fetch_add(1, Ordering::Relaxed) < self.0.max).then_some(permit)
+        if self.0.in_flight.fetch_add(1, Ordering::Relaxed) < self.0.max {
+            return Some(permit);
+        }
+        self.0.refused.fetch_add(1, Ordering::Relaxed);
+        None
     }
 
     /// The headers of a refusal, which is a whole gRPC answer.
@@ -52,6 +57,16 @@ impl LoadLimit {
     /// How many calls are in flight.
     pub(crate) fn in_flight(&self) -> usize {
         self.0.in_flight.load(Ordering::Relaxed)
+    }
+
+    /// How many calls may be.
+    pub(crate) fn max(&self) -> usize {
+        self.0.max
+    }
+
+    /// How many calls were refused so far.
+    pub(crate) fn refused(&self) -> u64 {
+        self.0.refused.load(Ordering::Relaxed)
     }
 }
 
@@ -73,9 +88,9 @@ mod tests {
         let first = limit.permit().unwrap();
         let _second = limit.permit().unwrap();
         assert!(limit.permit().is_none());
-        assert_eq!(limit.in_flight(), 2);
+        assert_eq!((limit.in_flight(), limit.refused()), (2, 1));
         drop(first);
         assert!(limit.permit().is_some());
-        assert_eq!(limit.in_flight(), 1);
+        assert_eq!((limit.in_flight(), limit.refused()), (1, 1));
     }
 }

@@ -78,6 +78,16 @@ impl CallLimits {
     pub fn in_flight(&self) -> usize {
         self.load.in_flight()
     }
+
+    /// How many calls may be in flight.
+    pub(crate) fn max_in_flight(&self) -> usize {
+        self.load.max()
+    }
+
+    /// How many calls were refused so far because as many were in flight as may be.
+    pub(crate) fn refused(&self) -> u64 {
+        self.load.refused()
+    }
 }
 
 impl Default for CallLimits {

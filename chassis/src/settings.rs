@@ -1,5 +1,6 @@
 //! Settings that every service has: flags, each with a variable, each default with its reason.
 
+mod admin;
 mod parse;
 mod secret;
 
@@ -12,6 +13,7 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 use tracing_subscriber::EnvFilter;
 
+pub use admin::AdminSettings;
 pub use parse::parse;
 pub use secret::{SecretError, secret_from};
 

@@ -4,6 +4,8 @@
 #[path = "serving/harness/mod.rs"]
 mod harness;
 
+#[path = "serving/admin.rs"]
+mod admin;
 #[path = "serving/deadlines.rs"]
 mod deadlines;
 #[path = "serving/drain.rs"]

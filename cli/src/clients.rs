@@ -1,5 +1,6 @@
 //! Reaching a service: its address, a channel, and one deadline around each call, connecting included.
 
+mod admin;
 mod call_error;
 
 use std::fmt;
@@ -11,6 +12,7 @@ use tonic::transport::{Channel, Endpoint};
 use tonic::{Request, Response, Status};
 
 use crate::exit::{Exit, Failure};
+pub use admin::{AdminFlags, read_page};
 pub use call_error::CallError;
 
 /// How often the other side must show that it lives while a stream lasts. Its answer may take the timeout.
@@ -103,6 +105,22 @@ impl Service {
         }
     }
 
+    /// Where its metrics are unless told otherwise: where `up` puts them.
+    pub fn default_admin_url(self) -> &'static str {
+        match self {
+            Self::Product => "http://127.0.0.1:50061",
+            Self::Delivery => "http://127.0.0.1:50062",
+        }
+    }
+
+    /// The flag that says where its metrics are.
+    pub fn admin_flag(self) -> &'static str {
+        match self {
+            Self::Product => "--product-admin",
+            Self::Delivery => "--delivery-admin",
+        }
+    }
+
     fn variable(self) -> &'static str {
         match self {
             Self::Product => "CANDELIVER_PRODUCT",
@@ -133,6 +151,13 @@ impl FromStr for Url {
         let is_whole =
             uri.host().is_some_and(|host| !host.is_empty()) && uri.port().is_some() && uri.path() == "/";
         if is_whole { Ok(Self(url)) } else { Err(wanted()) }
+    }
+}
+
+impl Url {
+    /// `HOST:PORT`.
+    pub fn authority(&self) -> &str {
+        self.0.strip_prefix("http://").unwrap_or(&self.0)
     }
 }
 

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | what a command does | `commands/`, a file for each |
 //! | how a service is reached, and how its errors are told | `clients.rs`, `clients/` |
+//! | how a metrics page is read | `clients/admin.rs`, `openmetrics.rs` |
 //! | how answers look | `tables.rs`, `words.rs`; for programs `json.rs` |
 //! | what the exit codes mean | `exit.rs` |
 
@@ -11,6 +12,7 @@ mod clients;
 mod commands;
 mod exit;
 mod json;
+mod openmetrics;
 mod progress;
 mod tables;
 mod words;

@@ -4,15 +4,14 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use chassis::database::DatabaseSettings;
-use chassis::settings::{LogSettings, ServerSettings};
+use chassis::settings::{AdminSettings, LogSettings, ServerSettings};
 use clap::{Args as ClapArgs, Subcommand};
 
 use crate::create::DeferLimits;
-use crate::products::{ProductSettings, ProductUrl};
+use crate::products::ProductSettings;
 use crate::server::Rules;
 
 // Upper bounds keep slips of the pen (milliseconds for seconds) from becoming settings.
-const MAX_TIMEOUT_MS: u64 = 60_000;
 const MAX_SECONDS: u64 = 31_536_000;
 const MAX_PENDING: i64 = 1_000_000;
 
@@ -27,21 +26,9 @@ pub struct Args {
     #[arg(long, env = "CANDELIVER_LISTEN", value_name = "ADDRESS", default_value = "127.0.0.1:50052")]
     pub listen: SocketAddr,
 
-    /// Where the Product service is: http://HOST:PORT. The default is where it serves by default on the same machine.
-    #[arg(
-        long,
-        env = "CANDELIVER_PRODUCT_URL",
-        value_name = "URL",
-        default_value = "http://127.0.0.1:50051"
-    )]
-    pub product_url: ProductUrl,
-
-    /// How long one question to Product may take, in milliseconds, connecting included; less if the caller's deadline
-    /// leaves less. Product answers in under a millisecond: one that takes a second won't answer, and a caller would
-    /// rather know.
-    #[arg(long, env = "CANDELIVER_PRODUCT_TIMEOUT_MS", value_name = "MS", default_value_t = 1_000,
-          value_parser = clap::value_parser!(u64).range(10..=MAX_TIMEOUT_MS))]
-    pub product_timeout_ms: u64,
+    #[allow(missing_docs, reason = "documented on its fields, which are the flags")]
+    #[command(flatten)]
+    pub product: ProductSettings,
 
     /// How long Product is asked about a delivery that was deferred because it was silent, in seconds; what it has not
     /// answered by then expires. A day: longer than outages last, and people look at what expired.
@@ -71,6 +58,10 @@ pub struct Args {
 
     #[allow(missing_docs, reason = "documented on its fields, which are the flags")]
     #[command(flatten)]
+    pub admin: AdminSettings,
+
+    #[allow(missing_docs, reason = "documented on its fields, which are the flags")]
+    #[command(flatten)]
     pub log: LogSettings,
 }
 
@@ -84,12 +75,6 @@ pub enum Command {
 // === impl Args ===
 
 impl Args {
-    /// Where Product is and how long it is waited for.
-    #[must_use]
-    pub fn products(&self) -> ProductSettings {
-        ProductSettings::new(self.product_url.clone(), Duration::from_millis(self.product_timeout_ms))
-    }
-
     /// How far DEFER goes, and when a decision is old.
     #[must_use]
     pub fn rules(&self) -> Rules {
@@ -131,6 +116,7 @@ mod tests {
         for bad in [
             ["--product-url", "product:50051"],
             ["--product-timeout-ms", "3600000"],
+            ["--product-retry-percent", "101"],
             ["--verify-within-seconds", "0"],
             ["--listen", "50052"],
         ] {

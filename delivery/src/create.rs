@@ -128,7 +128,8 @@ impl Asking<'_> {
     /// What the caller wants when Product is silent.
     async fn without_an_answer(&self, silence: Silence) -> Result<Delivery, CreateError> {
         // A caller without the time for one question has not found Product silent; nobody has asked.
-        if self.wanted.policy == Policy::Strict || silence.attempts == 0 {
+        let nobody_asked = silence.why == Why::CallersDeadline && silence.attempts == 0;
+        if self.wanted.policy == Policy::Strict || nobody_asked {
             return Err(CreateError::ProductSilent(silence));
         }
         let now = time::now();

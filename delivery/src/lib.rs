@@ -28,11 +28,13 @@ use std::net::TcpListener;
 
 use anyhow::Context;
 use chassis::database::{self, StoreError};
+use chassis::server::Listeners;
 use chassis::shutdown::Shutdown;
 use chassis::telemetry;
 
 pub use config::{Args, Command};
 pub use create::DeferLimits;
+use products::Product;
 pub use server::{Rules, SERVICE_NAMES, serve};
 use store::Store;
 
@@ -48,9 +50,14 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     match args.command {
         Some(Command::Migrate) => println!("the tables are up to date"),
         None => {
-            let listener = TcpListener::bind(args.listen)
+            let calls = TcpListener::bind(args.listen)
                 .with_context(|| format!("can't listen on {} (--listen, CANDELIVER_LISTEN)", args.listen))?;
-            serve(listener, &args.server, store.clone(), args.products(), args.rules(), shutdown)?;
+            let product = Product::new(&args.product);
+            if let Some(resolver) = args.product.product_url.resolver() {
+                runtime.block_on(product.follow(&args.product, resolver));
+            }
+            let listeners = Listeners { calls, admin: args.admin.bind()? };
+            serve(listeners, &args.server, store.clone(), product, args.rules(), shutdown)?;
         }
     }
     database::end(runtime, store.database());

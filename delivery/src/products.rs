@@ -3,61 +3,70 @@
 //! Unknown is not No, and No is not Down: a gRPC error is silence, whatever its code, and so is an answer that makes no
 //! sense. Nothing here makes a decision out of an error.
 //!
-//! | to know | read |
-//! |---|---|
-//! | how the connection is made | `channel.rs` |
-//! | what a message means | `parse.rs` |
-//! | what an error means | `classify.rs` |
-//! | how often silence is told | `complaints.rs` |
+//! What stands around each question, outermost first:
+//!
+//! 1. the server's load limit and the caller's deadline: chassis, around the handler
+//! 2. what to do without an answer, so that every refusal below reaches it: `create.rs`, `dispatch.rs`
+//! 3. the overall deadline, so that the time for storing and answering is kept: `ProductSettings::live`, as 4 and 5
+//! 4. the bulkhead: a slow Product may hold so many questions and no more; nobody queues for it
+//! 5. retry and hedge, outside the choice of an endpoint, so that a further attempt goes elsewhere
+//! 6. the choice of an endpoint: `endpoints`, as 7
+//! 7. that endpoint's breaker, inside retry, so that each attempt is evidence
+//! 8. what the outcome means: `classify.rs`
+//! 9. the attempt's time, inside the breaker, so that it sees what was too slow
+//! 10. the endpoint's channel: `channel.rs`
+//!
+//! 3 to 9 are resilience's `Stack`, which is told the numbers of `settings.rs` and calls 10.
 
 mod channel;
 mod classify;
 mod complaints;
 mod parse;
+mod question;
+mod settings;
+mod silence;
+mod targets;
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use chassis::deadline::Deadline;
 use deliverability::{RuleRef, Timestamp, Verdict};
-use proto::product::v1 as wire;
-use proto::product::v1::product_service_client::ProductServiceClient;
-use tokio::time::{Instant, timeout_at};
-use tonic::transport::Channel;
-use tonic::{Request, Response, Status};
+use resilience::breaker::State;
+use resilience::endpoints::{Endpoints, follow};
+use resilience::{CallError, Caller, Connect, Metrics, Random, Stack};
+use tokio::time::{Instant, timeout};
 
 use crate::domain::{Evidence, Order, RevisionToken, Source};
 use crate::time;
 
-pub use channel::ProductUrl;
+pub use channel::{ProductClient, endpoint, over_tcp};
 use complaints::Complaints;
+pub use question::{BatchQuestion, Question};
+pub use settings::ProductSettings;
+pub use silence::{Silence, Why};
+pub use targets::{ProductTargets, Resolver};
 
-/// What is kept of the caller's time for storing the delivery and for the way back.
-const RESERVE: Duration = Duration::from_millis(50);
-/// A caller in a hurry keeps a quarter of its time instead: 50 ms of 60 would leave nothing to ask in.
-const RESERVE_FRACTION: u32 = 4;
-/// Less than this is not worth asking in: a call within one machine takes half of it.
-const FLOOR: Duration = Duration::from_millis(1);
-/// When to ask again, if Product does not say: a Product that restarts is back in about that time.
-const RETRY_AFTER: Duration = Duration::from_secs(1);
 /// How long a batch waits for its min_revision: a Product that is current has it, and one that is not is asked again.
 const REVISION_WAIT: Duration = Duration::from_millis(200);
-/// The largest answer: 1,000 decisions of 100 rules in 45 bytes each.
-const MAX_ANSWER_BYTES: usize = 8 * 1024 * 1024;
+/// How long the start waits for Product's name to be looked up. Without an answer it goes on: nothing here depends on it.
+const FIRST_LOOK_UP: Duration = Duration::from_secs(1);
 
-/// Where Product is and how long it is waited for. Clones complain together: make it once for a process.
-#[derive(Clone, Debug)]
-pub struct ProductSettings {
-    url: ProductUrl,
-    timeout: Duration,
+/// What all runtimes of a process share about Product: breakers, budgets, latencies, and how it is reached. Clones share it.
+#[derive(Clone)]
+pub struct Product {
+    endpoints: Arc<Endpoints>,
+    live: Arc<Caller>,
+    verify: Arc<Caller>,
+    connect: Connect<ProductClient>,
     complaints: Arc<Complaints>,
 }
 
-/// A client of Product on one runtime. Clones share its connection.
+/// A client of Product on one runtime, for one kind of questions. Clones share its connections.
 #[derive(Clone, Debug)]
 pub struct Products {
-    client: ProductServiceClient<Channel>,
-    timeout: Duration,
+    stack: Stack<ProductClient>,
     complaints: Arc<Complaints>,
 }
 
@@ -100,74 +109,82 @@ pub enum BadRevision {
     Malformed(String),
 }
 
-/// No answer.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Silence {
-    /// Why, as far as it can be known from here.
-    pub why: Why,
-    /// When to ask again.
-    pub retry_after: Duration,
-    /// How often Product was asked.
-    pub attempts: u32,
-}
+// === impl Product ===
 
-/// Why there is no answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Why {
-    /// No connection, or one that broke.
-    #[error("Product can't be reached")]
-    Unreachable,
-    /// Not within --product-timeout-ms.
-    #[error("Product did not answer in time")]
-    TooSlow,
-    /// Not within what the caller's deadline left, which was less.
-    #[error("Product did not answer within the caller's deadline")]
-    CallersDeadline,
-    /// It answers that it can't answer anybody for now.
-    #[error("Product is not ready to answer")]
-    Unready,
-    /// It answers, with an error that may be about this question.
-    #[error("Product can't answer")]
-    Failing,
-    /// It has not seen the min_revision yet.
-    #[error("Product has not reached min_revision yet")]
-    RevisionNotReached,
-    /// It sent what the contract does not allow.
-    #[error("Product's answer makes no sense")]
-    Nonsense,
-    /// It decided, each time with an end that had passed before the delivery could be stored.
-    #[error("Product's decisions ended before they could be used")]
-    Lapsed,
-}
-
-/// How long a call may take, and whose limit that is.
-struct Limit {
-    until: Instant,
-    is_callers: bool,
-}
-
-// === impl ProductSettings ===
-
-impl ProductSettings {
-    /// Product at `url`, waited for at most `timeout` long.
+impl Product {
+    /// Product where the settings say it is, over TCP. Where they say it by a name, `follow` finds it.
     #[must_use]
-    pub fn new(url: ProductUrl, timeout: Duration) -> Self {
-        Self { url, timeout, complaints: Arc::default() }
+    pub fn new(settings: &ProductSettings) -> Self {
+        let random = Random::seeded(rand::random());
+        let product = Self::reached_by(settings, over_tcp(random.clone()), random);
+        product.endpoints.set(&settings.product_url.addresses().unwrap_or_default());
+        product
+    }
+
+    /// Product over whatever `connect` makes, with no endpoints yet.
+    #[must_use]
+    pub fn reached_by(settings: &ProductSettings, connect: Connect<ProductClient>, random: Random) -> Self {
+        let endpoints = Arc::new(Endpoints::new(settings.breaker(), settings.limit(), random.clone()));
+        let caller = |calls| Arc::new(Caller::new(calls, Arc::clone(&endpoints), random.clone()));
+        Self {
+            live: caller(settings.live()),
+            verify: caller(settings.verify()),
+            endpoints,
+            connect,
+            complaints: Arc::default(),
+        }
+    }
+
+    /// Makes its endpoints those that `resolver` finds, now and from now on for as long as the runtime lives that this is
+    /// called on.
+    pub async fn follow(&self, settings: &ProductSettings, resolver: Resolver) {
+        if let Ok(Ok(addresses)) = timeout(FIRST_LOOK_UP, resolver()).await
+            && !addresses.is_empty()
+        {
+            self.endpoints.set(&addresses);
+        }
+        let random = Random::seeded(rand::random());
+        let (endpoints, resolve) = (Arc::clone(&self.endpoints), settings.resolve());
+        tokio::spawn(async move { follow(endpoints, || resolver(), resolve, random).await });
+    }
+
+    /// Makes its endpoints these.
+    pub fn set_endpoints(&self, addresses: &[SocketAddr]) {
+        self.endpoints.set(addresses);
+    }
+
+    /// A client, for those who wait, on the runtime that uses it.
+    #[must_use]
+    pub fn client(&self) -> Products {
+        self.client_of(&self.live)
+    }
+
+    /// A client for the verifier.
+    #[must_use]
+    pub fn verifying_client(&self) -> Products {
+        self.client_of(&self.verify)
+    }
+
+    /// What can be seen of it.
+    #[must_use]
+    pub fn metrics(&self) -> Metrics {
+        let callers = vec![("live", Arc::clone(&self.live)), ("verify", Arc::clone(&self.verify))];
+        Metrics::new(Arc::clone(&self.endpoints), callers)
+    }
+
+    fn client_of(&self, caller: &Arc<Caller>) -> Products {
+        let stack = Stack::new(Arc::clone(caller), Arc::clone(&self.connect));
+        Products { stack, complaints: Arc::clone(&self.complaints) }
     }
 }
 
 // === impl Products ===
 
 impl Products {
-    /// A client that connects when it is first used, on the runtime that this is called on.
+    /// What its questions share with those of other runtimes.
     #[must_use]
-    pub fn connect_lazy(settings: &ProductSettings) -> Self {
-        let channel = settings.url.connect_lazy();
-        Self {
-            client: ProductServiceClient::new(channel).max_decoding_message_size(MAX_ANSWER_BYTES),
-            timeout: settings.timeout,
-            complaints: Arc::clone(&settings.complaints),
-        }
+    pub fn caller(&self) -> &Caller {
+        self.stack.caller()
     }
 
     /// Asks whether an order can be delivered, now, as a caller with a deadline waits.
@@ -177,20 +194,8 @@ impl Products {
         min_revision: Option<&RevisionToken>,
         deadline: Deadline,
     ) -> Answer<Decision> {
-        let question = wire::CanDeliverRequest {
-            product_id: order.product.to_string(),
-            location_id: order.location.to_string(),
-            quantity: Some(order.quantity.get()),
-            at: None,
-            min_revision: min_revision.map(|token| token.as_str().to_owned()),
-            explain: false,
-        };
-        let mut client = self.client.clone();
-        let ask = |question| async move { client.can_deliver(question).await };
-        self.call(Limit::of(deadline, self.timeout), question, ask, |answer| {
-            parse::decision(answer, time::now())
-        })
-        .await
+        let asked = self.stack.call(Question::new(order, min_revision), Some(deadline.instant())).await;
+        self.understood(asked, |answer| parse::decision(answer, time::now()))
     }
 
     /// Asks the same of several orders, all at one revision. `None` stands for an order that Product's answer says nothing
@@ -200,53 +205,20 @@ impl Products {
         orders: &[&Order],
         min_revision: Option<&RevisionToken>,
     ) -> Answer<Vec<Option<Decision>>> {
-        let item = |order: &&Order| wire::BatchItem {
-            correlation_id: String::new(),
-            product_id: order.product.to_string(),
-            location_id: order.location.to_string(),
-            quantity: Some(order.quantity.get()),
-        };
-        let question = wire::BatchCanDeliverRequest {
-            items: orders.iter().map(item).collect(),
-            min_revision: min_revision.map(|token| token.as_str().to_owned()),
-        };
         // Product waits for a revision to the deadline, and those that wait behind this batch wait too.
-        let timeout = if min_revision.is_some() { self.timeout.min(REVISION_WAIT) } else { self.timeout };
-        let limit = Limit { until: Instant::now() + timeout, is_callers: false };
-        let mut client = self.client.clone();
-        let ask = |question| async move { client.batch_can_deliver(question).await };
-        self.call(limit, question, ask, |answer| parse::batch(answer, orders.len(), time::now())).await
+        let until = min_revision.map(|_| Instant::now() + REVISION_WAIT);
+        let asked = self.stack.call(BatchQuestion::new(orders, min_revision), until).await;
+        self.understood(asked, |answer| parse::batch(answer, orders.len(), time::now()))
     }
 
-    /// What stands around a call to Product, in this order, outermost first. (The load limit and the caller's deadline
-    /// stand around the handler, in chassis; what to do without an answer is `create.rs`'s and `dispatch.rs`'s.)
-    async fn call<Q, A, T, F>(
+    fn understood<A, T>(
         &self,
-        limit: Limit,
-        question: Q,
-        ask: impl FnOnce(Request<Q>) -> F,
+        asked: Result<A, CallError>,
         read: impl FnOnce(&A) -> Result<T, parse::Nonsense>,
-    ) -> Answer<T>
-    where
-        F: Future<Output = Result<Response<A>, Status>>,
-    {
-        // 1. The overall deadline. What can't be asked in time is not asked.
-        let remaining = limit.until.saturating_duration_since(Instant::now());
-        if remaining < FLOOR {
-            return Answer::Silent(Silence { attempts: 0, ..Silence::new(limit.why_timed_out()) });
-        }
-
-        // 2. The attempt's deadline: the header tells Product, and the timer covers what the header can't, such as
-        //    connecting. Dropping the call resets its stream.
-        let mut request = Request::new(question);
-        request.set_timeout(remaining);
-        let outcome = timeout_at(limit.until, ask(request)).await;
-
-        // 3. What the outcome means.
-        let answer = match outcome {
-            Err(_elapsed) => Answer::Silent(Silence::new(limit.why_timed_out())),
-            Ok(Err(status)) => classify::error(&status, &limit),
-            Ok(Ok(response)) => match read(response.get_ref()) {
+    ) -> Answer<T> {
+        let mut answer = match asked {
+            Err(error) => classify::error(&error),
+            Ok(answer) => match read(&answer) {
                 Ok(decided) => Answer::Decided(decided),
                 Err(nonsense) => {
                     tracing::debug!(%nonsense, "Product's answer makes no sense");
@@ -254,10 +226,27 @@ impl Products {
                 }
             },
         };
-        if let Answer::Silent(silence) = &answer {
+        if let Answer::Silent(silence) = &mut answer {
+            silence.breaker = self.breaker();
             self.complaints.note(silence.why);
         }
         answer
+    }
+
+    /// The best state among the breakers: what one more question would meet.
+    fn breaker(&self) -> Option<State> {
+        let endpoints = self.stack.caller().endpoints().current();
+        endpoints.iter().map(|endpoint| endpoint.breaker.state()).min_by_key(|state| match state {
+            State::Closed => 0,
+            State::HalfOpen => 1,
+            State::Open => 2,
+        })
+    }
+}
+
+impl std::fmt::Debug for Product {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Product").field("endpoints", &self.endpoints).finish_non_exhaustive()
     }
 }
 
@@ -275,48 +264,5 @@ impl Decision {
             check_time: self.check_time,
             deciding_rules: self.deciding_rules,
         }
-    }
-}
-
-// === impl Silence ===
-
-impl Silence {
-    /// Silence after one attempt.
-    #[must_use]
-    pub fn new(why: Why) -> Self {
-        Self { why, retry_after: RETRY_AFTER, attempts: 1 }
-    }
-}
-
-// === impl Limit ===
-
-impl Limit {
-    /// The nearer of the two: the caller's deadline less a reserve, or the cap.
-    fn of(deadline: Deadline, cap: Duration) -> Self {
-        let callers = deadline.instant() - RESERVE.min(deadline.remaining() / RESERVE_FRACTION);
-        let capped = Instant::now() + cap;
-        Self { until: callers.min(capped), is_callers: callers < capped }
-    }
-
-    fn why_timed_out(&self) -> Why {
-        if self.is_callers { Why::CallersDeadline } else { Why::TooSlow }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn limit_of_ms(callers: u64, cap: u64) -> (Duration, bool) {
-        let limit = Limit::of(Deadline::after(Duration::from_millis(callers)), Duration::from_millis(cap));
-        (limit.until - Instant::now(), limit.is_callers)
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_call_may_take_what_the_caller_leaves_and_never_more_than_the_cap() {
-        assert_eq!(limit_of_ms(5_000, 1_000), (Duration::from_millis(1_000), false));
-        assert_eq!(limit_of_ms(500, 1_000), (Duration::from_millis(450), true));
-        assert_eq!(limit_of_ms(40, 1_000), (Duration::from_millis(30), true));
-        assert_eq!(limit_of_ms(0, 1_000), (Duration::ZERO, true));
     }
 }

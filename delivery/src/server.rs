@@ -1,11 +1,12 @@
 //! The Delivery service on a listener, over a store.
 
 use std::io;
-use std::net::TcpListener;
 use std::time::Duration;
 
 use chassis::health::Health;
+use chassis::metrics;
 use chassis::reflection;
+use chassis::server::Listeners;
 use chassis::services::Services;
 use chassis::settings::ServerSettings;
 use chassis::shutdown::Shutdown;
@@ -13,7 +14,7 @@ use proto::delivery::v1::delivery_service_server::{self, DeliveryServiceServer};
 
 use crate::create::DeferLimits;
 use crate::grpc::DeliveryHandlers;
-use crate::products::{ProductSettings, Products};
+use crate::products::Product;
 use crate::store::Store;
 use crate::{readiness, verifier};
 
@@ -35,12 +36,12 @@ pub struct Rules {
 /// Serves until `shutdown`, then drains. The store's runtime must outlive it.
 ///
 /// # Errors
-/// The listener does not work, or the system gives no threads.
+/// A listener does not work, or the system gives no threads.
 pub fn serve(
-    listener: TcpListener,
+    listeners: Listeners,
     settings: &ServerSettings,
     store: Store,
-    products: ProductSettings,
+    product: Product,
     rules: Rules,
     shutdown: Shutdown,
 ) -> io::Result<()> {
@@ -49,14 +50,17 @@ pub fn serve(
         reflection::services(&[proto::delivery::FILE_DESCRIPTOR_SET]).map_err(io::Error::other)?;
     let runtime = store.database().runtime().clone();
     let watching = runtime.spawn(readiness::watch(store.clone(), health.clone()));
-    let verifying = runtime.spawn(verifier::verify(store.clone(), products.clone()));
+    let verifying = runtime.spawn(verifier::verify(store.clone(), product.verifying_client()));
+
+    // What is counted in this process and to be read on its metrics page is registered here.
+    let mut registry = metrics::registry();
+    registry.sub_registry_with_prefix("product_client").register_collector(Box::new(product.metrics()));
 
     let make_services = {
         let (health, shutdown) = (health.clone(), shutdown.clone());
         move || {
             // A connection stays on the runtime that made it: one for each.
-            let products = Products::connect_lazy(&products);
-            let handlers = DeliveryHandlers::new(store.clone(), products, rules);
+            let handlers = DeliveryHandlers::new(store.clone(), product.client(), rules);
             Services::new()
                 .add(DeliveryServiceServer::new(handlers).max_decoding_message_size(MAX_REQUEST_BYTES))
                 .add_unlimited(health.service(shutdown.clone()))
@@ -64,7 +68,7 @@ pub fn serve(
                 .add_unlimited(reflection_alpha.clone())
         }
     };
-    let served = chassis::server::run(listener, settings, make_services, health, shutdown);
+    let served = chassis::server::run(listeners, settings, make_services, health, registry, shutdown);
     // What a verifier has in hand is done to its end or claimed again when its lease is over.
     verifying.abort();
     watching.abort();

@@ -7,7 +7,7 @@ use chassis::database::StoreError;
 use deliverability::Timestamp;
 
 use crate::domain::{Delivery, DeliveryId, RevisionToken, Source};
-use crate::products::{Answer, BadRevision, ProductSettings, Products, Silence, Why};
+use crate::products::{Answer, BadRevision, Products, Silence, Why};
 use crate::store::{Settlement, Store};
 use crate::time;
 
@@ -33,8 +33,7 @@ const JITTER: f64 = 0.2;
 const MAX_TOLD: usize = 10_000;
 
 /// Verifies for as long as its runtime lives.
-pub async fn verify(store: Store, settings: ProductSettings) {
-    let products = Products::connect_lazy(&settings);
+pub async fn verify(store: Store, products: Products) {
     let mut verifier = Verifier { store: store.clone(), products, told: HashSet::new(), batch: MAX_BATCH };
     let mut pauses = Pauses::default();
     loop {

@@ -9,7 +9,10 @@ mod databases;
 mod creating;
 #[path = "service/dispatching.rs"]
 mod dispatching;
-#[path = "service/fake_product.rs"]
+#[path = "service/enduring.rs"]
+mod enduring;
+#[allow(dead_code, reason = "the simulation uses more of it")]
+#[path = "support/fake_product.rs"]
 mod fake_product;
 #[path = "service/house.rs"]
 mod house;

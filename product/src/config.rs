@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use chassis::database::DatabaseSettings;
-use chassis::settings::{LogSettings, ServerSettings};
+use chassis::settings::{AdminSettings, LogSettings, ServerSettings};
 use clap::{Args as ClapArgs, Subcommand};
 
 /// Flags of the Product service.
@@ -31,6 +31,10 @@ pub struct Args {
     #[allow(missing_docs, reason = "documented on its fields, which are the flags")]
     #[command(flatten)]
     pub server: ServerSettings,
+
+    #[allow(missing_docs, reason = "documented on its fields, which are the flags")]
+    #[command(flatten)]
+    pub admin: AdminSettings,
 
     #[allow(missing_docs, reason = "documented on its fields, which are the flags")]
     #[command(flatten)]

@@ -7,6 +7,7 @@
 //! | how calls are answered | `grpc.rs`, `grpc/` |
 //! | what CanDeliver is answered from | `index.rs`, and who keeps it current: `follower.rs` |
 //! | how the catalogue is kept, changed and followed | `store.rs`, `store/`, `migrations/` |
+//! | what it tells on its metrics page | `metrics.rs` |
 //! | what a revision is | `revision.rs` |
 //!
 //! The rules themselves are the `deliverability` crate's.
@@ -15,6 +16,7 @@ mod config;
 mod follower;
 mod grpc;
 mod index;
+mod metrics;
 mod revision;
 mod server;
 mod store;
@@ -23,6 +25,7 @@ use std::net::TcpListener;
 
 use anyhow::Context;
 use chassis::database::{self, StoreError};
+use chassis::server::Listeners;
 use chassis::shutdown::Shutdown;
 use chassis::telemetry;
 
@@ -46,9 +49,10 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
             println!("the catalogue is under epoch {} at revision {}", head.epoch, head.revision);
         }
         None => {
-            let listener = TcpListener::bind(args.listen)
+            let calls = TcpListener::bind(args.listen)
                 .with_context(|| format!("can't listen on {} (--listen, CANDELIVER_LISTEN)", args.listen))?;
-            serve(listener, &args.server, store.clone(), args.max_index_age(), shutdown)?;
+            let listeners = Listeners { calls, admin: args.admin.bind()? };
+            serve(listeners, &args.server, store.clone(), args.max_index_age(), shutdown)?;
         }
     }
     database::end(runtime, store.database());

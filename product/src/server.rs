@@ -1,12 +1,13 @@
 //! The Product service on a listener, over a store.
 
 use std::io;
-use std::net::TcpListener;
 use std::sync::Arc;
 use std::time::Duration;
 
 use chassis::health::Health;
+use chassis::metrics;
 use chassis::reflection;
+use chassis::server::Listeners;
 use chassis::services::Services;
 use chassis::settings::ServerSettings;
 use chassis::shutdown::Shutdown;
@@ -16,6 +17,7 @@ use proto::product::v1::product_service_server::{self, ProductServiceServer};
 use crate::follower;
 use crate::grpc::{CatalogueHandlers, Imports, ProductHandlers, Watches};
 use crate::index::Index;
+use crate::metrics::CatalogueMetrics;
 use crate::store::Store;
 
 /// What probes ask for.
@@ -30,9 +32,9 @@ const MAX_IMPORT_BYTES: usize = 4 * 1024 * 1024;
 /// Serves until `shutdown`, then drains. The store's runtime must outlive it.
 ///
 /// # Errors
-/// The listener does not work, or the system gives no threads.
+/// A listener does not work, or the system gives no threads.
 pub fn serve(
-    listener: TcpListener,
+    listeners: Listeners,
     settings: &ServerSettings,
     store: Store,
     max_index_age: Duration,
@@ -47,6 +49,9 @@ pub fn serve(
     let following = follower::follow(store.clone(), Arc::clone(&index), health.clone());
     let follower = store.database().runtime().spawn(following);
 
+    let mut registry = metrics::registry();
+    CatalogueMetrics::register(&mut registry, Arc::clone(&index));
+
     let make_services = {
         let (health, shutdown) = (health.clone(), shutdown.clone());
         move || {
@@ -60,7 +65,7 @@ pub fn serve(
                 .add_unlimited(reflection_alpha.clone())
         }
     };
-    let served = chassis::server::run(listener, settings, make_services, health, shutdown);
+    let served = chassis::server::run(listeners, settings, make_services, health, registry, shutdown);
     follower.abort();
     served
 }

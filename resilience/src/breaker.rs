@@ -25,8 +25,11 @@ pub type OnChange = Box<dyn Fn(Change) + Send + Sync>;
 pub struct Breaker {
     machine: Mutex<Machine>,
     made_at: Instant,
-    /// Until when calls are refused, in nanoseconds since it was made: for a look without the lock. 0: they are not.
-    closed_until_ns: AtomicU64,
+    /// In CLOSED, where everyone is let through: the machine's generation plus one. Else 0. So the way that calls take all
+    /// day needs no lock to begin; who reads it a moment before the breaker opens was let through a moment before.
+    closed: AtomicU64,
+    /// Otherwise until when calls look refused, in nanoseconds since it was made.
+    refuses_until_ns: AtomicU64,
     slow: Option<Duration>,
     random: Random,
     on_change: OnChange,
@@ -50,7 +53,8 @@ impl Breaker {
         Self {
             machine: Mutex::new(Machine::new(settings, now)),
             made_at: now,
-            closed_until_ns: AtomicU64::new(0),
+            closed: AtomicU64::new(1),
+            refuses_until_ns: AtomicU64::new(0),
             slow: settings.slow,
             random,
             on_change,
@@ -62,6 +66,10 @@ impl Breaker {
     /// # Errors
     /// It is refused.
     pub fn acquire(&self, now: Instant) -> Result<Permit<'_>, Refused> {
+        let closed = self.closed.load(Ordering::Acquire);
+        if closed != 0 {
+            return Ok(Permit { breaker: self, ticket: Some(Ticket::closed(closed - 1)) });
+        }
         let mut machine = self.lock();
         let acquired = machine.acquire(now);
         let change = match &acquired {
@@ -75,15 +83,14 @@ impl Breaker {
     /// Whether a call would be refused, as far as can be seen without the lock; moves nothing and counts nothing.
     #[must_use]
     pub fn looks_open(&self, now: Instant) -> bool {
-        let until = self.closed_until_ns.load(Ordering::Relaxed);
-        until != 0 && (now - self.made_at).as_nanos() <= u128::from(until)
+        self.closed.load(Ordering::Relaxed) == 0
+            && (now - self.made_at).as_nanos() <= u128::from(self.refuses_until_ns.load(Ordering::Relaxed))
     }
 
     /// Whether it waits for a probe that nobody has begun.
     #[must_use]
     pub fn wants_probe(&self, now: Instant) -> bool {
-        let until = self.closed_until_ns.load(Ordering::Relaxed);
-        until != 0 && !self.looks_open(now)
+        self.closed.load(Ordering::Relaxed) == 0 && !self.looks_open(now)
     }
 
     /// The state as it is; asking moves nothing.
@@ -116,24 +123,25 @@ impl Breaker {
 
     /// Ends each use of the machine: what others see without the lock, and who is told.
     fn unlock(&self, machine: MutexGuard<'_, Machine>, change: Option<Change>) {
-        let until = match machine.state() {
-            State::Closed => 0,
-            State::Open => {
-                let open = machine.open_until().saturating_duration_since(self.made_at);
-                u64::try_from(open.as_nanos()).unwrap_or(u64::MAX).max(1)
-            }
-            State::HalfOpen if machine.waits_for_probes() => u64::MAX,
-            State::HalfOpen => 1,
-        };
-        self.closed_until_ns.store(until, Ordering::Relaxed);
+        let is_closed = machine.state() == State::Closed;
+        if change.is_some() || !is_closed {
+            let until = match machine.state() {
+                State::Closed => 0,
+                State::Open => {
+                    let open = machine.open_until().saturating_duration_since(self.made_at);
+                    u64::try_from(open.as_nanos()).unwrap_or(u64::MAX)
+                }
+                State::HalfOpen if machine.waits_for_probes() => u64::MAX,
+                State::HalfOpen => 0,
+            };
+            self.refuses_until_ns.store(until, Ordering::Relaxed);
+            let closed = if is_closed { machine.generation() + 1 } else { 0 };
+            self.closed.store(closed, Ordering::Release);
+        }
         drop(machine);
         if let Some(change) = change {
             (self.on_change)(change);
         }
-    }
-
-    fn chance(&self) -> f64 {
-        self.random.fraction()
     }
 }
 
@@ -156,7 +164,7 @@ impl Permit<'_> {
     pub fn note_slow(&mut self, now: Instant) {
         if let Some(ticket) = &mut self.ticket {
             let mut machine = self.breaker.lock();
-            let change = machine.note_slow(ticket, now, self.breaker.chance());
+            let change = machine.note_slow(ticket, now, || self.breaker.random.fraction());
             self.breaker.unlock(machine, change);
         }
     }
@@ -165,7 +173,7 @@ impl Permit<'_> {
     pub fn finish(mut self, end: CallEnd, took: Duration, now: Instant) {
         if let Some(ticket) = self.ticket.take() {
             let mut machine = self.breaker.lock();
-            let change = machine.finish(&ticket, end, took, now, self.breaker.chance());
+            let change = machine.finish(&ticket, end, took, now, || self.breaker.random.fraction());
             self.breaker.unlock(machine, change);
         }
     }
@@ -175,7 +183,7 @@ impl Drop for Permit<'_> {
     fn drop(&mut self) {
         if let Some(ticket) = self.ticket.take() {
             let mut machine = self.breaker.lock();
-            let change = machine.cancel(&ticket, Instant::now(), self.breaker.chance());
+            let change = machine.cancel(&ticket, Instant::now(), || self.breaker.random.fraction());
             self.breaker.unlock(machine, change);
         }
     }

@@ -50,6 +50,21 @@ pub struct Caller {
 }
 
 /// What happened, since the start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Totals {
+    /// Calls, whatever came of them.
+    pub calls: u64,
+    /// Further attempts, taken from the budget.
+    pub retries: u64,
+    /// Requests sent again that cost nothing of it.
+    pub resends: u64,
+    /// Second attempts beside a first.
+    pub hedges: u64,
+    /// Those of them that answered first.
+    pub hedges_won: u64,
+}
+
+/// The same, being counted.
 #[derive(Debug, Default)]
 pub(crate) struct Counts {
     pub(crate) calls: AtomicU64,
@@ -95,6 +110,19 @@ impl Caller {
     #[must_use]
     pub fn budget_tokens(&self) -> u64 {
         self.budget.tokens()
+    }
+
+    /// What happened, since the start.
+    #[must_use]
+    pub fn totals(&self) -> Totals {
+        let read = |count: &AtomicU64| count.load(Ordering::Relaxed);
+        Totals {
+            calls: read(&self.counts.calls),
+            retries: read(&self.counts.retries),
+            resends: read(&self.counts.resends),
+            hedges: read(&self.counts.hedges),
+            hedges_won: read(&self.counts.hedges_won),
+        }
     }
 
     pub(crate) fn age_ns(&self, now: Instant) -> u64 {

@@ -4,6 +4,9 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+/// How much earlier than here a deadline may pass at the peer: its timers, and the header's units, are of a millisecond.
+const CLOCK_SLACK: Duration = Duration::from_millis(10);
+
 /// How time is divided.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DeadlineSettings {
@@ -83,10 +86,10 @@ impl CallTime {
         self.until
     }
 
-    /// Whether the caller set the limit, and not the cap: then running out of time says little of the peer.
+    /// Whether the caller's deadline, and not the cap, leaves no more time.
     #[must_use]
-    pub fn is_callers(&self) -> bool {
-        self.is_callers
+    pub fn is_callers_and_over(&self, now: Instant) -> bool {
+        self.is_callers && self.remaining(now) < self.floor + CLOCK_SLACK
     }
 }
 
@@ -111,7 +114,7 @@ mod tests {
         let now = Instant::now();
         let call = |callers| {
             let call = SETTINGS.call(now, Some(now + ms(callers)));
-            (call.remaining(now), call.is_callers())
+            (call.remaining(now), call.is_callers_and_over(now + call.remaining(now)))
         };
         assert_eq!(call(5_000), (ms(1_000), false));
         assert_eq!(call(500), (ms(450), true));

@@ -35,7 +35,7 @@ mod refusal;
 pub mod retry;
 mod stack;
 
-pub use caller::{CallSettings, Caller};
+pub use caller::{CallSettings, Caller, Totals};
 pub use metrics::Metrics;
 pub use random::Random;
 pub use refusal::{CallError, Cause, Refusal};

@@ -3,7 +3,6 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
@@ -12,7 +11,7 @@ use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 
 use crate::breaker::State;
-use crate::caller::Caller;
+use crate::caller::{Caller, Totals};
 use crate::endpoints::{Endpoint, Endpoints};
 use crate::outcome::Kind;
 use crate::refusal::Refusal;
@@ -87,17 +86,15 @@ fn endpoints(endpoints: &Endpoints, encoder: &mut DescriptorEncoder<'_>) -> fmt:
 }
 
 fn callers(callers: &[(&'static str, Arc<Caller>)], encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
-    let mut counter = |name, help, of: fn(&Caller) -> &AtomicU64| {
+    let mut counter = |name, help, of: fn(Totals) -> u64| {
         let mut page = Family::counter(encoder, name, help)?;
-        callers
-            .iter()
-            .try_for_each(|(calls, caller)| page.add(&[("calls", calls)], of(caller).load(Ordering::Relaxed)))
+        callers.iter().try_for_each(|(calls, caller)| page.add(&[("calls", calls)], of(caller.totals())))
     };
-    counter("calls", "Calls, whatever came of them", |caller| &caller.counts.calls)?;
-    counter("retries", "Further attempts, taken from the budget", |caller| &caller.counts.retries)?;
-    counter("resends", "Requests sent again that were never processed", |caller| &caller.counts.resends)?;
-    counter("hedges", "Second attempts beside a first", |caller| &caller.counts.hedges)?;
-    counter("hedges_won", "Second attempts that answered first", |caller| &caller.counts.hedges_won)?;
+    counter("calls", "Calls, whatever came of them", |totals| totals.calls)?;
+    counter("retries", "Further attempts, taken from the budget", |totals| totals.retries)?;
+    counter("resends", "Requests sent again that cost nothing of the budget", |totals| totals.resends)?;
+    counter("hedges", "Second attempts beside a first", |totals| totals.hedges)?;
+    counter("hedges_won", "Second attempts that answered first", |totals| totals.hedges_won)?;
 
     let mut page = Family::counter(encoder, "refusals", "Calls that were refused here, by why")?;
     for (calls, caller) in callers {

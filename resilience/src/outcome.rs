@@ -34,7 +34,7 @@ pub enum Again {
     No,
     /// Within the budget.
     Yes,
-    /// Within the budget, on another endpoint only.
+    /// Once a call, on another endpoint only; within the budget, unless the endpoint did answer.
     Elsewhere,
     /// The request was not processed: once a call it is sent again at once and uncharged.
     Unprocessed,

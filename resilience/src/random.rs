@@ -31,8 +31,7 @@ impl Random {
     pub fn fraction(&self) -> f64 {
         // 53 bits are what an f64 holds exactly.
         const SCALE: f64 = 1.0 / (1_u64 << 53) as f64;
-        let fraction = (self.next() >> 11) as f64 * SCALE;
-        fraction
+        (self.next() >> 11) as f64 * SCALE
     }
 
     /// From 0 up to, and without, `below`, which is at least 1.

@@ -15,6 +15,8 @@ pub struct CallError {
     pub retry_after: Option<Duration>,
     /// Whether every breaker was open when it ended.
     pub all_open: bool,
+    /// Whether it ended because its caller's deadline left no more time.
+    pub out_of_callers_time: bool,
 }
 
 /// Why a call got no answer.
@@ -23,10 +25,7 @@ pub enum Cause {
     /// The last attempt ended so: the peer said it, or tonic did of what went wrong on the way.
     Failed(Status),
     /// The last attempt was not answered in time.
-    TimedOut {
-        /// Whether it was the caller who left too little time.
-        is_callers: bool,
-    },
+    TimedOut,
     /// It was refused here, and nothing was sent.
     Refused(Refusal),
 }

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use crate::budget::Budget;
 use crate::deadline::CallTime;
-use crate::outcome::{Again, Meaning};
+use crate::outcome::{Again, Evidence, Meaning};
 
 /// How often and how soon.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -129,6 +129,11 @@ impl Retries {
                 at_once(false)
             }
             Again::Elsewhere if self.moved || !around.others => Next::Stop(Stop::NowhereElse),
+            // An endpoint that answers is in no trouble that a further call elsewhere could worsen.
+            Again::Elsewhere if meaning.evidence == Evidence::Success && in_time => {
+                self.moved = true;
+                at_once(true)
+            }
             Again::Elsewhere => {
                 let next = self.charge(Duration::ZERO, true, budget, around);
                 self.moved = matches!(next, Next::Attempt { .. });

@@ -84,11 +84,13 @@ impl<S: Clone> Stack<S> {
         let time = caller.settings.deadline.call(now, callers_deadline);
 
         // 2. The bulkhead: no queue.
-        let Some(_place) = caller.bulkhead.enter() else { return Err(self.refused(Refusal::Full)) };
+        let mut progress = Progress::new(time, Retries::new(caller.settings.retry));
+        let Some(_place) = caller.bulkhead.enter() else {
+            return Err(self.ended(progress, Refusal::Full, None));
+        };
 
         // 3. Retry and hedge: one attempt counter, one budget.
         caller.budget.deposit();
-        let mut progress = Progress::new(time, Retries::new(caller.settings.retry));
         loop {
             let Some(attempt_time) = time.attempt(now, progress.retries.is_last()) else {
                 return Err(self.ended(progress, Refusal::NoTime, None));
@@ -231,11 +233,6 @@ impl<S: Clone> Stack<S> {
         progress.retries.next(&failed.meaning, &caller.budget, around)
     }
 
-    fn refused(&self, refusal: Refusal) -> CallError {
-        self.caller.counts.refused(refusal);
-        CallError { cause: Cause::Refused(refusal), attempts: 0, retry_after: None, all_open: false }
-    }
-
     fn nowhere(&self, progress: Progress, nowhere: Nowhere) -> CallError {
         match nowhere {
             Nowhere::Empty => self.ended(progress, Refusal::NoEndpoints, None),
@@ -248,10 +245,13 @@ impl<S: Clone> Stack<S> {
 
     /// A call that ends with what its last attempt came to, or, if there was none, refused.
     fn ended(&self, progress: Progress, refusal: Refusal, retry_after: Option<Duration>) -> CallError {
-        match progress.last_failure {
-            Some(cause) => CallError { cause, attempts: progress.attempts, retry_after, all_open: false },
-            None => CallError { retry_after, ..self.refused(refusal) },
-        }
+        let cause = progress.last_failure.unwrap_or_else(|| {
+            self.caller.counts.refused(refusal);
+            Cause::Refused(refusal)
+        });
+        let out_of_callers_time = progress.time.is_callers_and_over(Instant::now());
+        let attempts = progress.attempts;
+        CallError { cause, attempts, retry_after, all_open: false, out_of_callers_time }
     }
 }
 

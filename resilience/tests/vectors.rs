@@ -4,12 +4,16 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use resilience::breaker::{BreakerSettings, CallEnd, Machine, NEVER_PERCENT, State, Ticket, WindowSettings};
+use resilience::breaker::{
+    BreakerSettings, CallEnd, Counts, Machine, NEVER_PERCENT, State, Ticket, WindowSettings,
+};
 use serde_json::{Map, Value, json};
 use tokio::time::Instant;
 
 /// No vector has jitter, so any number will do.
-const CHANCE: f64 = 0.5;
+fn chance() -> f64 {
+    0.5
+}
 
 #[test]
 fn every_sequence_comes_out_as_written() {
@@ -59,18 +63,18 @@ impl Replay {
             }
             ("finish", [name, end]) => {
                 let (ticket, begun) = self.calls.remove(&text(name)).expect("a call that was begun");
-                self.machine.finish(&ticket, call_end(end), self.now - begun, self.now, CHANCE);
+                self.machine.finish(&ticket, call_end(end), self.now - begun, self.now, chance);
                 None
             }
             ("cancel", [name]) => {
                 let (ticket, _) = self.calls.remove(&text(name)).expect("a call that was begun");
-                self.machine.cancel(&ticket, self.now, CHANCE);
+                self.machine.cancel(&ticket, self.now, chance);
                 None
             }
             ("try", [expected]) => {
                 let acquired = self.machine.acquire(self.now);
                 if let Ok((ticket, _)) = &acquired {
-                    self.machine.cancel(ticket, self.now, CHANCE);
+                    self.machine.cancel(ticket, self.now, chance);
                 }
                 Some((expected.clone(), json!(acquired.is_ok())))
             }
@@ -79,7 +83,7 @@ impl Replay {
                 None
             }
             ("force", [to]) => {
-                self.machine.force(state(to), self.now, CHANCE);
+                self.machine.force(state(to), self.now, chance);
                 None
             }
             ("state", [expected]) => Some((expected.clone(), json!(name(self.machine.state())))),
@@ -88,11 +92,11 @@ impl Replay {
                 Some((json!([calls, failures]), json!([counts.calls, counts.failures])))
             }
             ("rate", [expected]) => {
-                let rate = self.machine.rates(self.now).map(|counts| counts.failure_rate_percent());
+                let rate = self.machine.rates(self.now).map(Counts::failure_rate_percent);
                 Some((expected.clone(), json!(rate)))
             }
             ("slow_rate", [expected]) => {
-                let rate = self.machine.rates(self.now).map(|counts| counts.slow_rate_percent());
+                let rate = self.machine.rates(self.now).map(Counts::slow_rate_percent);
                 Some((expected.clone(), json!(rate)))
             }
             ("refused", [expected]) => Some((expected.clone(), json!(self.machine.refused()))),
@@ -107,7 +111,7 @@ impl Replay {
             more => panic!("a call took {more:?}"),
         };
         let ticket = self.acquire();
-        self.machine.finish(&ticket, end, took, self.now, CHANCE);
+        self.machine.finish(&ticket, end, took, self.now, chance);
         None
     }
 

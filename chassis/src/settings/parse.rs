@@ -37,13 +37,15 @@ fn find_variable(wanted: &str, command: &Command) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::settings::{LogSettings, ServerSettings};
+    use crate::settings::{AdminSettings, LogSettings, ServerSettings};
     use clap::CommandFactory;
 
     #[derive(Parser, Debug)]
     struct Flags {
         #[command(flatten)]
         server: ServerSettings,
+        #[command(flatten)]
+        admin: AdminSettings,
         #[command(flatten)]
         log: LogSettings,
     }
@@ -59,6 +61,10 @@ mod tests {
         assert_eq!(
             variable_named_for(&["--drain-seconds", "soon"]).as_deref(),
             Some("CANDELIVER_DRAIN_SECONDS")
+        );
+        assert_eq!(
+            variable_named_for(&["--admin-listen", "9090"]).as_deref(),
+            Some("CANDELIVER_ADMIN_LISTEN")
         );
         assert_eq!(variable_named_for(&["--log-format", "xml"]).as_deref(), Some("CANDELIVER_LOG_FORMAT"));
         assert_eq!(variable_named_for(&["--log", "loud=very"]).as_deref(), Some("CANDELIVER_LOG"));
@@ -87,6 +93,7 @@ mod tests {
     fn the_defaults_of_the_flags_are_those_of_the_code() {
         let flags = Flags::try_parse_from(["service"]).unwrap();
         assert_eq!(format!("{:?}", flags.server), format!("{:?}", ServerSettings::default()));
+        assert_eq!(format!("{:?}", flags.admin), format!("{:?}", AdminSettings::default()));
         assert_eq!(format!("{:?}", flags.log), format!("{:?}", LogSettings::default()));
     }
 }

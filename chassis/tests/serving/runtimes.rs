@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::net::TcpListener;
 
 use chassis::health::Health;
+use chassis::metrics;
 use chassis::server;
 use chassis::services::Services;
 use chassis::settings::ServerSettings;
@@ -35,7 +36,8 @@ async fn a_runtime_whose_services_cannot_be_made_is_an_error_not_a_hang() {
     let (_trigger, shutdown) = Shutdown::new();
     let running = tokio::task::spawn_blocking(move || {
         let make_services = || -> Services { panic!("no client for you") };
-        server::run(listener, &ServerSettings::default(), make_services, Health::new(&[]), shutdown)
+        let (settings, health) = (ServerSettings::default(), Health::new(&[]));
+        server::run(listener.into(), &settings, make_services, health, metrics::registry(), shutdown)
     });
     let error = soon(running).await.unwrap().unwrap_err();
     assert!(error.to_string().contains("ended before it served"), "{error}");

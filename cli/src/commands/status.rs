@@ -1,29 +1,29 @@
-//! `status`: is everything there, and serving.
+//! `status`: is everything there, and serving, and how busy.
 
-use std::time::Instant;
+mod figures;
+mod load;
+mod product_client;
+mod seen;
 
 use clap::Args as ClapArgs;
 use proto::delivery::v1::delivery_service_server::SERVICE_NAME as DELIVERY_SERVICE;
 use proto::product::v1::catalogue_service_server::SERVICE_NAME as CATALOGUE_SERVICE;
-use proto::product::v1::product_service_client::ProductServiceClient;
 use proto::product::v1::product_service_server::SERVICE_NAME as PRODUCT_SERVICE;
-use proto::product::v1::{BatchCanDeliverRequest, BatchCanDeliverResponse};
-use serde_json::{Value, json};
-use tonic::Code;
-use tonic_health::pb::HealthCheckRequest;
-use tonic_health::pb::health_check_response::ServingStatus;
-use tonic_health::pb::health_client::HealthClient;
 
-use crate::clients::{CallError, DeliveryFlags, OutputFlags, Peer, ProductFlags, Service, TimeoutFlags};
+use crate::clients::{AdminFlags, DeliveryFlags, OutputFlags, Peer, ProductFlags, Service, TimeoutFlags};
 use crate::exit::{Exit, Failure};
-use crate::{tables, words};
+use crate::tables;
+use figures::Figures;
 
-/// The process as a whole.
-const OVERALL: &str = "";
-
-/// Show whether the services answer and serve.
+/// Show whether the services answer and serve, and how busy they are.
 ///
-/// Tells for each how fast it answers and what it says of its health; for Product also how fresh its catalogue is. Ends with 0 if everything is SERVING, else 5. With --json: one line for each service.
+/// Tells for each how fast it answers and what it says of its health; for Product also how fresh its catalogue is. From their
+/// metrics (--admin-listen) it tells the calls in flight; and Product as Delivery sees it: each endpoint with its breaker, its
+/// latency and its failed attempts, and for each kind of calls (live ones, and those that verify deferred deliveries) how many
+/// are in flight, the retries that its budget still allows, and what was refused.
+///
+/// Ends with 0 if everything is SERVING, else 5; whether metrics can be read makes no difference. With --json: one line for
+/// each service; what its metrics tell is under metrics and product_client.
 #[derive(ClapArgs, Debug)]
 pub struct Args {
     #[command(flatten)]
@@ -31,132 +31,36 @@ pub struct Args {
     #[command(flatten)]
     delivery: DeliveryFlags,
     #[command(flatten)]
+    admin: AdminFlags,
+    #[command(flatten)]
     timeout: TimeoutFlags,
     #[command(flatten)]
     output: OutputFlags,
 }
 
-/// What one service says of itself.
-struct Seen {
-    service: Service,
-    address: String,
-    /// None: it can't be reached, for the reason in `problem`.
-    round_trip_ms: Option<f64>,
-    /// Each name and its state.
-    health: Vec<(&'static str, &'static str)>,
-    catalogue: Option<BatchCanDeliverResponse>,
-    problem: Option<String>,
-}
-
-/// Looks at both, at the same time.
+/// Looks at everything at the same time.
 pub async fn run(args: Args) -> Result<Exit, Failure> {
     let product = Peer::product(&args.product, &args.timeout)?;
     let delivery = Peer::delivery(&args.delivery, &args.timeout)?;
-    let (product, delivery) = tokio::join!(
-        look(&product, Service::Product, &[PRODUCT_SERVICE, CATALOGUE_SERVICE]),
-        look(&delivery, Service::Delivery, &[DELIVERY_SERVICE]),
+    let timeout = args.timeout.timeout;
+    let (product, product_figures, delivery, delivery_figures) = tokio::join!(
+        seen::look(&product, Service::Product, &[PRODUCT_SERVICE, CATALOGUE_SERVICE]),
+        Figures::read(Service::Product, &args.admin.product_admin, timeout),
+        seen::look(&delivery, Service::Delivery, &[DELIVERY_SERVICE]),
+        Figures::read(Service::Delivery, &args.admin.delivery_admin, timeout),
     );
-    let services = [product, delivery];
+    let services = [(product, product_figures), (delivery, delivery_figures)];
     if args.output.json {
-        for seen in &services {
-            tables::say(seen.json())?;
+        for (seen, figures) in &services {
+            let mut line = seen.json();
+            figures.add_to_json(&mut line);
+            tables::say(line)?;
         }
     } else {
-        let parts: Vec<_> = services.iter().map(Seen::text).collect();
+        let mut parts: Vec<_> = services.iter().map(|(seen, figures)| seen.text(figures.fact())).collect();
+        parts.extend(services.iter().filter_map(|(_, figures)| figures.tables()));
         tables::say(parts.join("\n\n"))?;
     }
-    Ok(if services.iter().all(Seen::is_serving) { Exit::Done } else { Exit::Silent })
-}
-
-async fn look(peer: &Peer, service: Service, names: &[&'static str]) -> Seen {
-    let address = peer.url().to_string();
-    let mut seen =
-        Seen { service, address, round_trip_ms: None, health: Vec::new(), catalogue: None, problem: None };
-    if let Err(error) = ask(peer, names, &mut seen).await {
-        seen.problem = Some(error.to_string());
-    }
-    seen
-}
-
-async fn ask(peer: &Peer, names: &[&'static str], seen: &mut Seen) -> Result<(), CallError> {
-    seen.health.push((OVERALL, health(peer, OVERALL).await?));
-    // The first call connected; this one shows what a call costs.
-    let started = Instant::now();
-    health(peer, OVERALL).await?;
-    seen.round_trip_ms = Some(started.elapsed().as_secs_f64() * 1_000.0);
-    for name in names {
-        seen.health.push((name, health(peer, name).await?));
-    }
-    if seen.service == Service::Product {
-        let ask =
-            async |channel, request| ProductServiceClient::new(channel).batch_can_deliver(request).await;
-        seen.catalogue = Some(peer.call(BatchCanDeliverRequest::default(), ask).await?);
-    }
-    Ok(())
-}
-
-async fn health(peer: &Peer, name: &str) -> Result<&'static str, CallError> {
-    let check = async |channel, request| HealthClient::new(channel).check(request).await;
-    match peer.call(HealthCheckRequest { service: name.to_owned() }, check).await {
-        Ok(answer) => Ok(answer.status().as_str_name()),
-        Err(error) if error.code() == Code::NotFound => Ok(ServingStatus::ServiceUnknown.as_str_name()),
-        Err(error) => Err(error),
-    }
-}
-
-// === impl Seen ===
-
-impl Seen {
-    fn is_serving(&self) -> bool {
-        let serving = ServingStatus::Serving.as_str_name();
-        self.problem.is_none() && self.health.iter().all(|(_, state)| *state == serving)
-    }
-
-    fn text(&self) -> String {
-        let word = match (self.is_serving(), self.round_trip_ms) {
-            (true, _) => "SERVING",
-            (false, Some(_)) => "NOT SERVING",
-            (false, None) => "NO ANSWER",
-        };
-        let mut facts = vec![("address", self.address.clone())];
-        if let Some(milliseconds) = self.round_trip_ms {
-            facts.push(("round trip", format!("{milliseconds:.1} ms")));
-        }
-        for (name, state) in &self.health {
-            let name = if name.is_empty() { "the whole" } else { name };
-            facts.push(("health", format!("{state:<12} {name}")));
-        }
-        if let Some(catalogue) = &self.catalogue {
-            facts.push(("revision", catalogue.revision.clone()));
-            facts.push(("as of", words::time(catalogue.as_of_time.as_ref(), "not said")));
-        }
-        if let Some(problem) = &self.problem {
-            facts.push(("problem", problem.replace('\n', "\n            ")));
-        }
-        let title = format!("{:<10}{}", self.service.name(), tables::verdict(word, self.is_serving()));
-        format!("{title}\n{}", tables::facts(&facts))
-    }
-
-    fn json(&self) -> Value {
-        let health: serde_json::Map<_, _> =
-            self.health.iter().map(|(name, state)| ((*name).to_owned(), json!(state))).collect();
-        let mut value = json!({
-            "service": self.service.name(),
-            "address": self.address,
-            "serving": self.is_serving(),
-            "reachable": self.round_trip_ms.is_some(),
-            "health": health,
-        });
-        if let Some(milliseconds) = self.round_trip_ms {
-            value["round_trip_ms"] = json!(milliseconds);
-        }
-        if let Some(catalogue) = &self.catalogue {
-            value["revision"] = json!(catalogue.revision);
-            value["as_of_time"] = json!(words::time(catalogue.as_of_time.as_ref(), ""));
-        }
-        if let Some(problem) = &self.problem {
-            value["problem"] = json!(problem);
-        }
-        value
-    }
+    let all_serve = services.iter().all(|(seen, _)| seen.is_serving());
+    Ok(if all_serve { Exit::Done } else { Exit::Silent })
 }

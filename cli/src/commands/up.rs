@@ -1,12 +1,12 @@
 //! `up`: both services as processes of their own on this machine, so that either can be broken for real.
 
+mod addresses;
 mod folder;
 mod sample;
 mod signals;
 mod welcome;
 mod worker;
 
-use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -15,6 +15,7 @@ use clap::Args as ClapArgs;
 use crate::clients::{Peer, Service, TimeoutFlags};
 use crate::exit::{Exit, Failure};
 use crate::tables;
+use addresses::Addresses;
 use folder::Folder;
 use signals::Signals;
 use welcome::Welcome;
@@ -37,13 +38,8 @@ pub struct Args {
     #[arg(long, env = "CANDELIVER_DATA", value_name = "FOLDER", default_value = ".candeliver")]
     data: PathBuf,
 
-    /// Where Product serves. Port 0: any that is free.
-    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:50051")]
-    product_listen: SocketAddr,
-
-    /// Where Delivery serves. Port 0: any that is free.
-    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:50052")]
-    delivery_listen: SocketAddr,
+    #[command(flatten)]
+    addresses: Addresses,
 
     /// Leave an empty catalogue empty.
     #[arg(long)]
@@ -53,13 +49,10 @@ pub struct Args {
 /// Starts, waits, ends.
 pub async fn run(args: Args) -> Result<Exit, Failure> {
     let folder = Folder::open(&args.data)?;
-    let product_at = free_address(args.product_listen, "--product-listen")?;
-    let delivery_at = free_address(args.delivery_listen, "--delivery-listen")?;
+    let addresses = args.addresses.choose()?;
     let mut signals = Signals::listen()?;
-    let mut workers = [
-        Worker::start_product(&folder, product_at)?,
-        Worker::start_delivery(&folder, delivery_at, product_at)?,
-    ];
+    let mut workers =
+        [Worker::start_product(&folder, &addresses)?, Worker::start_delivery(&folder, &addresses)?];
     let outcome = tokio::select! {
         failure = serve(&mut workers, &folder, !args.no_sample) => Err(failure),
         () = signals.next() => Ok(Exit::Done),
@@ -118,15 +111,4 @@ async fn stop(workers: [Worker; 2], signals: &mut Signals) -> Result<(), Failure
             std::process::exit(signals::EXIT_CODE_INTERRUPTED)
         }
     }
-}
-
-/// The address, its port chosen if it is 0, once it is known that nobody serves there. The service binds it again: between
-/// the two somebody else could, and the service would say so.
-fn free_address(address: SocketAddr, flag: &str) -> Result<SocketAddr, Failure> {
-    let listener = TcpListener::bind(address).and_then(|listener| listener.local_addr());
-    listener.map_err(|error| {
-        let advice =
-            format!("is candeliver up already? {flag} chooses another address, with port 0 any that is free");
-        Failure::new(Exit::Usage, format!("can't listen on {address}: {error}\n{advice}"))
-    })
 }

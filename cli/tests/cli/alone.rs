@@ -30,7 +30,8 @@ fn nobody_at_the_address_ends_with_5_and_says_what_to_do() {
         assert_eq!(done.exit, 5, "{done:?}");
         assert!(done.stderr.contains(&url) && done.stderr.contains("`candeliver up` starts it"), "{done:?}");
     }
-    let done = run(&["status", "--product", &url, "--delivery", &url, "--json"]);
+    let nobody = ["--product", &url, "--delivery", &url, "--product-admin", &url, "--delivery-admin", &url];
+    let done = run(&[&["status", "--json"], &nobody[..]].concat());
     assert_eq!((done.exit, done.stdout.lines().count()), (5, 2), "{done:?}");
 }
 

@@ -2,5 +2,6 @@
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test, with its line")]
 
 mod alone;
+mod status;
 mod system;
 mod up;

@@ -14,6 +14,8 @@ pub const MILK: &str = "f592f1f8-73fa-546c-85bb-a2f2d04e08d2";
 pub const AMSTERDAM: &str = "552c3cc0-c918-5453-af41-5955783465e4";
 pub const BERLIN: &str = "6ee51d26-c2f7-5d17-824c-a0d88f6ebdb0";
 
+const ANY_PORT: &str = "127.0.0.1:0";
+
 /// Far more than anything here takes, on a busy machine too.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -74,13 +76,15 @@ impl Drop for Folder {
 impl System {
     /// Starts it with the sample catalogue and waits for its welcome.
     pub fn start(folder: &Folder) -> Self {
-        Self::start_at(folder, "127.0.0.1:0", "127.0.0.1:0")
+        Self::start_at(folder, ANY_PORT, ANY_PORT)
     }
 
     /// The same at given addresses.
     pub fn start_at(folder: &Folder, product: &str, delivery: &str) -> Self {
         let data = folder.path("data");
-        let arguments = ["up", "--data", &data, "--product-listen", product, "--delivery-listen", delivery];
+        let mut arguments = vec!["up", "--data", &data];
+        arguments.extend(["--product-listen", product, "--product-admin-listen", ANY_PORT]);
+        arguments.extend(["--delivery-listen", delivery, "--delivery-admin-listen", ANY_PORT]);
         let mut up =
             command(PROGRAM, &arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let stdout = lines(up.stdout.take().unwrap());
@@ -102,7 +106,9 @@ impl System {
         let mut command = command(PROGRAM, arguments);
         command
             .env("CANDELIVER_PRODUCT", self.url("Product"))
-            .env("CANDELIVER_DELIVERY", self.url("Delivery"));
+            .env("CANDELIVER_DELIVERY", self.url("Delivery"))
+            .env("CANDELIVER_PRODUCT_ADMIN", self.metrics_of("Product"))
+            .env("CANDELIVER_DELIVERY_ADMIN", self.metrics_of("Delivery"));
         done(&mut command)
     }
 
@@ -126,6 +132,14 @@ impl System {
 
     pub fn process_of(&self, service: &str) -> &str {
         self.words(service)[3]
+    }
+
+    /// Where a service's metrics are.
+    pub fn metrics_of(&self, service: &str) -> &str {
+        let words = self.words("metrics");
+        let index =
+            words.iter().position(|word| word.trim_end_matches(',') == format!("({service})")).unwrap();
+        words[index - 1]
     }
 
     /// Sends a signal to `up` itself.

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use chassis::database::StoreError;
 use chassis::status::{Failure, Violation};
+use resilience::breaker::State;
 use tonic::{Code, Status};
 
 use crate::create::CreateError;
@@ -88,18 +89,28 @@ fn bad_revision(bad: BadRevision, message: &str) -> Failure {
     }
 }
 
-/// Breakers come later: until then there is no breaker's state to tell.
 fn product_silent(silence: &Silence, message: String) -> Failure {
     match silence.why {
         Why::CallersDeadline => Failure::deadline_exceeded(),
         Why::Unreachable
+        | Why::NoEndpoints
+        | Why::BreakerOpen
+        | Why::Full
         | Why::TooSlow
         | Why::Unready
         | Why::Failing
         | Why::RevisionNotReached
         | Why::Nonsense
-        | Why::Lapsed => Failure::new(Code::Unavailable, "PRODUCT_UNAVAILABLE", message)
-            .metadata("attempts", silence.attempts.to_string())
-            .retry_after(silence.retry_after),
+        | Why::Lapsed => {
+            let failure = Failure::new(Code::Unavailable, "PRODUCT_UNAVAILABLE", message)
+                .metadata("attempts", silence.attempts.to_string())
+                .retry_after(silence.retry_after);
+            match silence.breaker {
+                None => failure,
+                Some(State::Closed) => failure.metadata("breaker_state", "CLOSED"),
+                Some(State::Open) => failure.metadata("breaker_state", "OPEN"),
+                Some(State::HalfOpen) => failure.metadata("breaker_state", "HALF_OPEN"),
+            }
+        }
     }
 }

@@ -1,12 +1,28 @@
-//! The connection to Product: made when it is first used, kept, and noticed when it is dead.
+//! The connection to one endpoint of Product: made when it is first used, kept, and noticed when it is dead.
 
-use std::str::FromStr;
+use std::future::Future;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
-use tonic::transport::{Channel, Endpoint, Uri};
+use hyper_util::client::legacy::connect::HttpConnector;
+use proto::product::v1 as wire;
+use proto::product::v1::product_service_client::ProductServiceClient;
+use resilience::endpoints::{Reconnect, ReconnectSettings};
+use resilience::{Attempt, Connect, Random};
+use tonic::Status;
+use tonic::transport::{Channel, Endpoint};
+use tower::Service;
+
+use super::question::{BatchQuestion, Question};
 
 /// How long making a connection may take. A call gives up earlier; the attempt goes on for the next one.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
+/// The pauses after connections that could not be made: each is over before the next probe of a breaker.
+const RECONNECT: ReconnectSettings =
+    ReconnectSettings { first: Duration::from_millis(10), max: Duration::from_millis(80) };
 /// How often an unanswered ping is sent, and how long it is waited for: a peer that is gone without a word is noticed
 /// within the sum.
 const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(5);
@@ -14,58 +30,80 @@ const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(3);
 /// Each call that is given up resets its stream. At the default of 1,024 such resets the connection, which everybody
 /// shares, would be closed.
 const MAX_RESET_STREAMS: usize = 16_384;
+/// The largest answer: 1,000 decisions of 100 rules in 45 bytes each.
+const MAX_ANSWER_BYTES: usize = 8 * 1024 * 1024;
 
-/// Where Product is: `http://host:port`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ProductUrl(Uri);
+/// One endpoint's client on one runtime. Clones share its connection.
+#[derive(Clone, Debug)]
+pub struct ProductClient(ProductServiceClient<Channel>);
 
-// === impl ProductUrl ===
+type Answering<A> = Pin<Box<dyn Future<Output = Result<A, Status>> + Send>>;
 
-impl ProductUrl {
-    /// A channel on the runtime that this is called on.
-    pub(super) fn connect_lazy(&self) -> Channel {
-        Endpoint::from(self.0.clone())
-            .connect_timeout(CONNECT_TIMEOUT)
-            .tcp_nodelay(true)
-            .http2_keep_alive_interval(KEEP_ALIVE_INTERVAL)
-            .keep_alive_timeout(KEEP_ALIVE_TIMEOUT)
-            .keep_alive_while_idle(true)
-            .http2_max_concurrent_reset_streams(MAX_RESET_STREAMS)
-            .http2_max_local_error_reset_streams(MAX_RESET_STREAMS)
-            .connect_lazy()
+/// Connects over TCP.
+#[must_use]
+pub fn over_tcp(random: Random) -> Connect<ProductClient> {
+    Arc::new(move |address| {
+        let mut tcp = HttpConnector::new();
+        tcp.set_nodelay(true);
+        tcp.set_connect_timeout(Some(CONNECT_TIMEOUT));
+        let paced = Reconnect::new(tcp, RECONNECT, random.clone());
+        ProductClient::new(endpoint(address).connect_with_connector_lazy(paced))
+    })
+}
+
+/// How a connection to an address is kept, whatever it is made by.
+#[must_use]
+pub fn endpoint(address: SocketAddr) -> Endpoint {
+    let uri = format!("http://{address}").parse().expect("an address makes a URI");
+    Endpoint::from(<tonic::transport::Uri as Clone>::clone(&uri))
+        .connect_timeout(CONNECT_TIMEOUT)
+        .tcp_nodelay(true)
+        .http2_keep_alive_interval(KEEP_ALIVE_INTERVAL)
+        .keep_alive_timeout(KEEP_ALIVE_TIMEOUT)
+        .keep_alive_while_idle(true)
+        .http2_max_concurrent_reset_streams(MAX_RESET_STREAMS)
+        .http2_max_local_error_reset_streams(MAX_RESET_STREAMS)
+}
+
+// === impl ProductClient ===
+
+impl ProductClient {
+    /// Over a channel.
+    #[must_use]
+    pub fn new(channel: Channel) -> Self {
+        Self(ProductServiceClient::new(channel).max_decoding_message_size(MAX_ANSWER_BYTES))
     }
 }
 
-impl FromStr for ProductUrl {
-    type Err = String;
+impl Service<Attempt<Question>> for ProductClient {
+    type Response = wire::CanDeliverResponse;
+    type Error = Status;
+    type Future = Answering<Self::Response>;
 
-    fn from_str(text: &str) -> Result<Self, String> {
-        let uri = Uri::from_str(text).map_err(|error| error.to_string())?;
-        let has_port = uri.port_u16().is_some();
-        let plain =
-            uri.scheme_str() == Some("http") && matches!(uri.path(), "" | "/") && uri.query().is_none();
-        if plain && has_port { Ok(Self(uri)) } else { Err("must look like http://HOST:PORT".to_owned()) }
+    /// The generated client waits for its channel itself.
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Status>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, attempt: Attempt<Question>) -> Self::Future {
+        let mut client = self.0.clone();
+        let request = attempt.into_request(|question| question.to_message());
+        Box::pin(async move { Ok(client.can_deliver(request).await?.into_inner()) })
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+impl Service<Attempt<BatchQuestion>> for ProductClient {
+    type Response = wire::BatchCanDeliverResponse;
+    type Error = Status;
+    type Future = Answering<Self::Response>;
 
-    #[test]
-    fn a_url_names_a_host_and_a_port_and_nothing_else() {
-        for good in ["http://127.0.0.1:50051", "http://product.default.svc:50051/", "http://[::1]:50051"] {
-            assert!(good.parse::<ProductUrl>().is_ok(), "{good}");
-        }
-        for bad in [
-            "",
-            "127.0.0.1:50051",
-            "http://product",
-            "https://product:1",
-            "http://product:1/x",
-            "http://a:1?b",
-        ] {
-            assert!(bad.parse::<ProductUrl>().is_err(), "{bad}");
-        }
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Status>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, attempt: Attempt<BatchQuestion>) -> Self::Future {
+        let mut client = self.0.clone();
+        let request = attempt.into_request(|question| question.to_message());
+        Box::pin(async move { Ok(client.batch_can_deliver(request).await?.into_inner()) })
     }
 }

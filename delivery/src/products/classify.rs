@@ -1,70 +1,85 @@
-//! What an error of a call to Product means.
+//! What a question without an answer means.
 
-use std::error::Error;
 use std::time::Duration;
 
 use chassis::status;
-use tokio::time::Instant;
-use tonic::{Code, Status, TimeoutExpired};
-use tonic_types::StatusExt;
+use resilience::outcome::Meaning;
+use resilience::{CallError, Cause, Refusal};
+use tonic::{Code, Status};
 
-use super::{Answer, BadRevision, Limit, Silence, Why};
+use super::{Answer, BadRevision, Silence, Why};
 
 /// Longest wait that is passed on to a caller, whatever Product asks for.
 const MAX_RETRY_AFTER: Duration = Duration::from_secs(60);
 
-/// How much earlier than here a deadline may pass at Product: its timers, and the header's units, are of a millisecond.
-const CLOCK_SLACK: Duration = Duration::from_millis(10);
+/// What an attempt's error means: as everywhere, but for one of Product's answers, which another endpoint may not give.
+pub(super) fn meaning(status: &Status) -> Meaning {
+    let meaning = Meaning::of(status);
+    if is_revision_not_reached(status) { meaning.elsewhere() } else { meaning }
+}
 
 /// Two errors are about the question's min_revision; every other one is silence.
-pub(super) fn error<T>(status: &Status, limit: &Limit) -> Answer<T> {
-    match (status.code(), status::reason(status).as_deref()) {
-        (Code::FailedPrecondition, Some("EPOCH_MISMATCH")) => {
-            return Answer::BadRevision(BadRevision::EpochMismatch);
-        }
-        (Code::InvalidArgument, Some("INVALID_FIELD")) => {
-            let violations = status::violations(status);
-            if let Some(violation) =
-                violations.into_iter().find(|violation| violation.field == "min_revision")
-            {
-                return Answer::BadRevision(BadRevision::Malformed(violation.description));
-            }
-        }
-        _ => {}
+pub(super) fn error<T>(error: &CallError) -> Answer<T> {
+    if let Cause::Failed(status) = &error.cause
+        && let Some(bad) = bad_revision(status)
+    {
+        return Answer::BadRevision(bad);
     }
-    let mut silence = Silence::new(why(status, limit));
-    if let Some(delay) = status.get_details_retry_info().and_then(|info| info.retry_delay) {
+    let mut silence = Silence { attempts: error.attempts, ..Silence::new(why(error)) };
+    if let Some(delay) = error.retry_after {
         silence.retry_after = delay.min(MAX_RETRY_AFTER);
     }
-    tracing::debug!(code = ?status.code(), message = status.message(), why = %silence.why, "Product did not answer");
+    tracing::debug!(?error, why = %silence.why, "Product did not answer");
     Answer::Silent(silence)
 }
 
-fn why(status: &Status, limit: &Limit) -> Why {
-    // An answer of Product's own has no source; what went wrong on this side, or on the way, has.
-    let mut causes = std::iter::successors(status.source(), |cause| (*cause).source()).peekable();
-    let is_answer = causes.peek().is_none();
-    let timed_out_here = causes.any(<dyn Error>::is::<TimeoutExpired>);
+fn bad_revision(status: &Status) -> Option<BadRevision> {
     match (status.code(), status::reason(status).as_deref()) {
-        _ if timed_out_here => limit.why_timed_out(),
-        _ if !is_answer => Why::Unreachable,
-        // Product was told the deadline and may notice a moment earlier that it has passed.
-        (Code::DeadlineExceeded, _) if Instant::now() + CLOCK_SLACK >= limit.until => limit.why_timed_out(),
-        (Code::DeadlineExceeded, _) => Why::TooSlow,
-        (Code::FailedPrecondition, Some("REVISION_NOT_REACHED")) => Why::RevisionNotReached,
-        (Code::Unavailable | Code::ResourceExhausted, _) => Why::Unready,
-        _ => Why::Failing,
+        (Code::FailedPrecondition, Some("EPOCH_MISMATCH")) => Some(BadRevision::EpochMismatch),
+        (Code::InvalidArgument, Some("INVALID_FIELD")) => {
+            let mut violations = status::violations(status).into_iter();
+            let about_it = violations.find(|violation| violation.field == "min_revision");
+            about_it.map(|violation| BadRevision::Malformed(violation.description))
+        }
+        _ => None,
     }
+}
+
+fn why(error: &CallError) -> Why {
+    match &error.cause {
+        _ if error.out_of_callers_time => Why::CallersDeadline,
+        Cause::TimedOut | Cause::Refused(Refusal::NoTime) => Why::TooSlow,
+        Cause::Refused(Refusal::Full) => Why::Full,
+        Cause::Refused(Refusal::AllOpen) => Why::BreakerOpen,
+        Cause::Refused(Refusal::NoEndpoints) => Why::NoEndpoints,
+        // What went wrong on the way has a source; an answer of Product's own has none.
+        Cause::Failed(status) if std::error::Error::source(status).is_some() => Why::Unreachable,
+        Cause::Failed(status) if is_revision_not_reached(status) => Why::RevisionNotReached,
+        Cause::Failed(status) => match status.code() {
+            Code::Unavailable | Code::ResourceExhausted => Why::Unready,
+            _ => Why::Failing,
+        },
+    }
+}
+
+fn is_revision_not_reached(status: &Status) -> bool {
+    status.code() == Code::FailedPrecondition
+        && status::reason(status).as_deref() == Some("REVISION_NOT_REACHED")
 }
 
 #[cfg(test)]
 mod tests {
     use chassis::status::{Failure, Violation};
+    use resilience::outcome::{Again, Evidence};
 
     use super::*;
 
+    fn failed(cause: Cause) -> CallError {
+        CallError { cause, attempts: 1, retry_after: None, all_open: false, out_of_callers_time: false }
+    }
+
     fn answer(failure: Failure) -> Answer<()> {
-        error(&failure.into_status(), &Limit { until: Instant::now(), is_callers: false })
+        error(&failed(Cause::Failed(failure.into_status())))
     }
 
     fn silent(why: Why) -> Answer<()> {
@@ -90,31 +105,39 @@ mod tests {
     }
 
     #[test]
+    fn a_revision_that_one_endpoint_has_not_reached_another_may_have() {
+        let not_reached = Failure::new(Code::FailedPrecondition, "REVISION_NOT_REACHED", "x").into_status();
+        let meaning = meaning(&not_reached);
+        assert_eq!((meaning.evidence, meaning.again), (Evidence::Success, Again::Elsewhere));
+        let other = Failure::new(Code::FailedPrecondition, "EPOCH_MISMATCH", "x").into_status();
+        assert_eq!(super::meaning(&other).again, Again::No);
+    }
+
+    #[test]
     fn a_malformed_field_of_ours_is_silence_and_no_fault_of_the_callers() {
         let other = answer(Failure::invalid_fields(vec![Violation::new("product_id", "is wrong")]));
         assert_eq!(other, silent(Why::Failing));
     }
 
     #[test]
-    fn product_says_when_to_ask_again_within_reason() {
+    fn when_to_ask_again_is_passed_on_within_reason() {
         for (asked, told) in
             [(Duration::from_secs(7), Duration::from_secs(7)), (Duration::MAX / 4, MAX_RETRY_AFTER)]
         {
-            let answered = answer(Failure::new(Code::Unavailable, "X", "x").retry_after(asked));
-            assert_eq!(answered, Answer::Silent(Silence { retry_after: told, ..Silence::new(Why::Unready) }));
+            let refused = CallError { retry_after: Some(asked), ..failed(Cause::Refused(Refusal::AllOpen)) };
+            let expected = Silence { retry_after: told, ..Silence::new(Why::BreakerOpen) };
+            assert_eq!(error::<()>(&refused), Answer::Silent(expected));
         }
     }
 
     #[test]
-    fn a_deadline_that_product_noticed_first_is_the_one_that_was_set() {
-        let failure = || Failure::deadline_exceeded().into_status();
-        for (is_callers, why) in [(true, Why::CallersDeadline), (false, Why::TooSlow)] {
-            let answered = error::<()>(&failure(), &Limit { until: Instant::now(), is_callers });
-            assert_eq!(answered, silent(why));
+    fn a_call_that_its_callers_deadline_ended_says_so_whatever_the_last_attempt_came_to() {
+        let causes =
+            [Cause::TimedOut, Cause::Failed(Status::unavailable("x")), Cause::Refused(Refusal::NoTime)];
+        for cause in causes {
+            let late = CallError { out_of_callers_time: true, ..failed(cause) };
+            assert_eq!(error::<()>(&late), silent(Why::CallersDeadline));
         }
-        // One that passed long before is none that a caller set.
-        let later = Instant::now() + Duration::from_secs(5);
-        let answered = error::<()>(&failure(), &Limit { until: later, is_callers: true });
-        assert_eq!(answered, silent(Why::TooSlow));
+        assert_eq!(error::<()>(&failed(Cause::TimedOut)), silent(Why::TooSlow));
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use chassis::settings::ServerSettings;
 use chassis::shutdown::{Shutdown, Trigger};
 use chassis::status;
-use delivery::products::ProductSettings;
+use delivery::products::{Product, ProductSettings};
 use delivery::store::Store;
 use delivery::{DeferLimits, Rules};
 use proto::delivery::v1 as wire;
@@ -32,6 +32,17 @@ pub fn rules() -> Rules {
     Rules { defer: DeferLimits { verify_within: day, max_pending: 1_000 }, recheck_after: day }
 }
 
+/// Product is waited for shortly, asked once a question, and asked again however often it failed.
+pub fn product_settings() -> ProductSettings {
+    ProductSettings {
+        product_timeout_ms: u64::try_from(PRODUCT_TIMEOUT.as_millis()).unwrap(),
+        product_max_attempts: 1,
+        product_breaker_failure_percent: 101,
+        product_breaker_slow_percent: 101,
+        ..ProductSettings::default()
+    }
+}
+
 /// A request for a new delivery, with an id of its own.
 pub fn wanted(policy: wire::AdmissionPolicy) -> wire::CreateDeliveryRequest {
     wire::CreateDeliveryRequest {
@@ -50,15 +61,20 @@ pub fn wanted(policy: wire::AdmissionPolicy) -> wire::CreateDeliveryRequest {
 impl House {
     /// Serves, and asks Product at `product`.
     pub fn open(store: &Store, product: SocketAddr, rules: Rules) -> Self {
+        let product_url = format!("http://{product}").parse().unwrap();
+        let settings = ProductSettings { product_url, ..product_settings() };
+        Self::open_with(store, Product::new(&settings), rules)
+    }
+
+    /// Serves, and asks Product as it is told.
+    pub fn open_with(store: &Store, product: Product, rules: Rules) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let endpoint = Endpoint::from_shared(format!("http://{}", listener.local_addr().unwrap())).unwrap();
-        let url = format!("http://{product}").parse().unwrap();
         let (stop, shutdown) = Shutdown::new();
         let store = store.clone();
         let serving = std::thread::spawn(move || {
             let settings = ServerSettings { threads: Some(1), drain_seconds: 1, ..ServerSettings::default() };
-            let products = ProductSettings::new(url, PRODUCT_TIMEOUT);
-            delivery::serve(listener, &settings, store, products, rules, shutdown)
+            delivery::serve(listener.into(), &settings, store, product, rules, shutdown)
         });
         let channel = endpoint.connect_lazy();
         Self { client: DeliveryServiceClient::new(channel.clone()), channel, stop, serving }

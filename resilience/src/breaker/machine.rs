@@ -129,6 +129,12 @@ struct Probes {
 // === impl Ticket ===
 
 impl Ticket {
+    /// That a call was let through in CLOSED, where everyone is.
+    #[must_use]
+    pub fn closed(generation: u64) -> Self {
+        Self { generation, is_probe: false, slow: None }
+    }
+
     /// Whether the call is a probe.
     #[must_use]
     pub fn is_probe(&self) -> bool {
@@ -167,10 +173,10 @@ impl Machine {
             change = Some(self.enter(State::HalfOpen));
         }
         match self.state {
-            State::Closed => Ok((self.ticket(false), change)),
+            State::Closed => Ok((Ticket::closed(self.generation), change)),
             State::HalfOpen if self.has_permit() => {
                 self.probes.in_flight += 1;
-                Ok((self.ticket(true), change))
+                Ok((Ticket { is_probe: true, ..Ticket::closed(self.generation) }, change))
             }
             State::HalfOpen => Err(self.refuse(None)),
             State::Open => Err(self.refuse(Some(self.open_until.saturating_duration_since(now)))),
@@ -178,7 +184,12 @@ impl Machine {
     }
 
     /// Notes that a call that has not ended has become slow. Told once a call.
-    pub fn note_slow(&mut self, ticket: &mut Ticket, now: Instant, chance: f64) -> Option<Change> {
+    pub fn note_slow(
+        &mut self,
+        ticket: &mut Ticket,
+        now: Instant,
+        chance: impl Fn() -> f64,
+    ) -> Option<Change> {
         if ticket.generation != self.generation || ticket.slow.is_some() {
             return None;
         }
@@ -192,14 +203,14 @@ impl Machine {
         self.judge_window(now, chance)
     }
 
-    /// Takes back the ticket of a call that has ended, having taken so long. `chance`, between 0 and 1, is for the jitter.
+    /// Takes back the ticket of a call that has ended, having taken so long. `chance` gives random numbers from 0 to 1, for the jitter.
     pub fn finish(
         &mut self,
         ticket: &Ticket,
         end: CallEnd,
         took: Duration,
         now: Instant,
-        chance: f64,
+        chance: impl Fn() -> f64,
     ) -> Option<Change> {
         if ticket.generation != self.generation {
             return None;
@@ -223,7 +234,7 @@ impl Machine {
     }
 
     /// Takes back the ticket of a call that ended without a result. One that was slow until then was that.
-    pub fn cancel(&mut self, ticket: &Ticket, now: Instant, chance: f64) -> Option<Change> {
+    pub fn cancel(&mut self, ticket: &Ticket, now: Instant, chance: impl Fn() -> f64) -> Option<Change> {
         if ticket.generation != self.generation || !ticket.is_probe {
             return None;
         }
@@ -235,7 +246,7 @@ impl Machine {
     }
 
     /// Moves it, as an operator may.
-    pub fn force(&mut self, to: State, now: Instant, chance: f64) -> Change {
+    pub fn force(&mut self, to: State, now: Instant, chance: impl Fn() -> f64) -> Change {
         let counts = self.window.counts(now - self.made_at);
         if to == State::Open { self.open(counts, now, chance) } else { self.enter(to) }
     }
@@ -281,8 +292,10 @@ impl Machine {
         (counts.calls >= least).then_some(counts)
     }
 
-    fn ticket(&self, is_probe: bool) -> Ticket {
-        Ticket { generation: self.generation, is_probe, slow: None }
+    /// Which state this is, counted from the first.
+    #[must_use]
+    pub fn generation(&self) -> u64 {
+        self.generation
     }
 
     fn has_permit(&self) -> bool {
@@ -294,12 +307,13 @@ impl Machine {
         Refused { retry_after }
     }
 
-    fn judge_window(&mut self, now: Instant, chance: f64) -> Option<Change> {
-        let counts = self.window.counts(now - self.made_at);
+    /// After a result was noted, which has dropped what no longer counts.
+    fn judge_window(&mut self, now: Instant, chance: impl Fn() -> f64) -> Option<Change> {
+        let counts = self.window.noted();
         (counts.calls >= self.least() && self.trips(counts)).then(|| self.open(counts, now, chance))
     }
 
-    fn judge_probe(&mut self, result: CallResult, now: Instant, chance: f64) -> Option<Change> {
+    fn judge_probe(&mut self, result: CallResult, now: Instant, chance: impl Fn() -> f64) -> Option<Change> {
         self.probes.in_flight -= 1;
         let counts = &mut self.probes.counts;
         counts.calls += 1;
@@ -333,7 +347,7 @@ impl Machine {
             || reaches(counts.slow, self.settings.slow_rate_percent)
     }
 
-    fn open(&mut self, counts: Counts, now: Instant, chance: f64) -> Change {
+    fn open(&mut self, counts: Counts, now: Instant, chance: impl Fn() -> f64) -> Change {
         let enough = counts.calls >= self.least();
         let change = self.enter(State::Open);
         self.tripped = enough.then_some(counts);
@@ -342,11 +356,11 @@ impl Machine {
         Change { counts, ..change }
     }
 
-    fn wait(&self, chance: f64) -> Duration {
+    fn wait(&self, chance: impl Fn() -> f64) -> Duration {
         let growth = self.settings.open_multiplier.powi(i32::try_from(self.openings).unwrap_or(i32::MAX));
         let max = self.settings.max_open.as_secs_f64();
         let wait = (self.settings.open.as_secs_f64() * growth).min(max);
-        let jitter = 1.0 + self.settings.open_jitter * (2.0 * chance - 1.0);
+        let jitter = 1.0 + self.settings.open_jitter * (2.0 * chance() - 1.0);
         Duration::try_from_secs_f64(wait * jitter).unwrap_or(self.settings.max_open)
     }
 

@@ -52,8 +52,9 @@ pub(super) struct CountWindow {
 #[derive(Debug)]
 pub(super) struct TimeWindow {
     ring: Box<[Counts]>,
-    /// The last second of the window.
+    /// The last second of the window, and its place.
     second: u64,
+    place: usize,
     counts: Counts,
 }
 
@@ -68,7 +69,7 @@ impl Window {
             }
             WindowSettings::Seconds(seconds) => {
                 let ring = vec![Counts::default(); seconds.max(1) as usize].into_boxed_slice();
-                Self::Time(TimeWindow { ring, second: 0, counts: Counts::default() })
+                Self::Time(TimeWindow { ring, second: 0, place: 0, counts: Counts::default() })
             }
         }
     }
@@ -81,6 +82,14 @@ impl Window {
                 window.advance(age.as_secs());
                 window.counts
             }
+        }
+    }
+
+    /// The results that counted when the last one was noted.
+    pub(super) fn noted(&self) -> Counts {
+        match self {
+            Self::Count(window) => window.counts,
+            Self::Time(window) => window.counts,
         }
     }
 
@@ -147,16 +156,16 @@ impl CountWindow {
 impl TimeWindow {
     fn note(&mut self, result: CallResult, second: u64) -> Slot {
         self.advance(second);
-        let place = self.place(self.second);
-        self.ring[place].add(Counts::of(result));
+        self.ring[self.place].add(Counts::of(result));
         self.counts.add(Counts::of(result));
         Slot(self.second)
     }
 
     fn turn_into_failure(&mut self, slot: Slot, second: u64) {
         self.advance(second);
-        if self.second - slot.0 < self.ring.len() as u64 {
-            let place = self.place(slot.0);
+        let ago = usize::try_from(self.second - slot.0).unwrap_or(usize::MAX);
+        if ago < self.ring.len() {
+            let place = (self.place + self.ring.len() - ago) % self.ring.len();
             self.ring[place].failures += 1;
             self.counts.failures += 1;
         }
@@ -165,18 +174,17 @@ impl TimeWindow {
     /// Drops the buckets that have left the window. A second before the last one seen, which two threads that read the
     /// clock side by side can bring, belongs to the last one.
     fn advance(&mut self, second: u64) {
-        let passed = second.saturating_sub(self.second).min(self.ring.len() as u64);
-        for step in 1..=passed {
-            let place = self.place(self.second + step);
-            self.counts.remove(self.ring[place]);
-            self.ring[place] = Counts::default();
+        if second <= self.second {
+            return;
         }
-        self.second = self.second.max(second);
-        // Further than the whole ring: all buckets were emptied above, whatever their number.
-    }
-
-    fn place(&self, second: u64) -> usize {
-        usize::try_from(second % self.ring.len() as u64).expect("a ring's places are counted in usize")
+        let passed = usize::try_from(second - self.second).unwrap_or(usize::MAX);
+        // Further than the whole ring empties all of it, whatever the number.
+        for _ in 0..passed.min(self.ring.len()) {
+            self.place = if self.place + 1 == self.ring.len() { 0 } else { self.place + 1 };
+            self.counts.remove(self.ring[self.place]);
+            self.ring[self.place] = Counts::default();
+        }
+        self.second = second;
     }
 }
 

@@ -144,9 +144,9 @@ impl Caller {
     }
 
     fn timed_out(&self, time: &AttemptTime) -> Failed {
-        let is_callers = time.timeout < self.settings.judged_from;
-        let meaning = if is_callers { Meaning::HURRIED } else { Meaning::TIMED_OUT };
-        Failed { meaning, cause: Cause::TimedOut { is_callers } }
+        let hurried = time.timeout < self.settings.judged_from;
+        let meaning = if hurried { Meaning::HURRIED } else { Meaning::TIMED_OUT };
+        Failed { meaning, cause: Cause::TimedOut }
     }
 
     /// Tells everyone who wants to know how an endpoint did.

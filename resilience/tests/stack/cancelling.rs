@@ -2,7 +2,7 @@
 
 use std::future::Future;
 use std::pin::pin;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Waker};
 
 use resilience::CallSettings;
 use resilience::breaker::State;
@@ -26,7 +26,7 @@ fn scripts() -> Vec<[Does; 2]> {
 async fn dropped_after<A>(call: impl Future<Output = A>, polls: usize) -> bool {
     let mut call = pin!(call);
     for _ in 0..polls {
-        if let Poll::Ready(_) = call.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+        if call.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_ready() {
             return false;
         }
         tokio::time::advance(ms(10)).await;

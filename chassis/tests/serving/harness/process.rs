@@ -4,7 +4,8 @@ use std::io;
 use std::net::{SocketAddr, TcpListener};
 
 use chassis::health::Health;
-use chassis::server;
+use chassis::metrics;
+use chassis::server::{self, Listeners};
 use chassis::settings::ServerSettings;
 use chassis::shutdown::{Shutdown, Trigger};
 use tokio::net::TcpStream;
@@ -16,14 +17,17 @@ use super::{Client, Script, soon, wire};
 pub struct Process {
     pub script: Script,
     pub address: SocketAddr,
+    pub admin: SocketAddr,
     trigger: Trigger,
     result: oneshot::Receiver<io::Result<()>>,
 }
 
 impl Process {
     pub fn start(settings: ServerSettings) -> Self {
-        let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
-        let address = listener.local_addr().unwrap();
+        let bind = || TcpListener::bind(("127.0.0.1", 0)).unwrap();
+        let (calls, admin) = (bind(), bind());
+        let addresses = (calls.local_addr().unwrap(), admin.local_addr().unwrap());
+        let listeners = Listeners { calls, admin: Some(admin) };
         let (trigger, shutdown) = Shutdown::new();
         let script = Script::new(shutdown.clone());
         let health = Health::new(&["test.Script"]);
@@ -33,9 +37,12 @@ impl Process {
             move || wire::services(&script, &health, &shutdown)
         };
         std::thread::spawn(move || {
-            let _ = done.send(server::run(listener, &settings, make_services, health, shutdown));
+            let registry = metrics::registry();
+            let ran = server::run(listeners, &settings, make_services, health, registry, shutdown);
+            let _ = done.send(ran);
         });
-        Self { script, address, trigger, result }
+        let (address, admin) = addresses;
+        Self { script, address, admin, trigger, result }
     }
 
     /// A bare connection.

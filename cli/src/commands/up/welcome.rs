@@ -38,14 +38,21 @@ impl Welcome<'_> {
         let service = |url: &Url, worker: &Worker| {
             format!("{:<24} process {:<8} log {}", url.to_string(), worker.id(), worker.log().display())
         };
+        let (product_admin, delivery_admin) = (self.product.admin_url()?, self.delivery.admin_url()?);
         let facts = tables::facts(&[
             ("  Product", service(&product_url, self.product)),
             ("  Delivery", service(&delivery_url, self.delivery)),
+            ("  metrics", format!("{product_admin}/metrics (Product), {delivery_admin}/metrics (Delivery)")),
             ("  data", self.data.display().to_string()),
             ("  catalogue", catalogue),
         ]);
         let mut text = format!("candeliver is up.\n\n{facts}\n\nTry in another terminal:\n\n");
-        for (command, meaning) in self.commands(&product_url, &delivery_url) {
+        let admin = format!(
+            "{}{}",
+            admin_place(Service::Product, &product_admin),
+            admin_place(Service::Delivery, &delivery_admin)
+        );
+        for (command, meaning) in self.commands(&product_url, &delivery_url, &admin) {
             let _ = writeln!(text, "  # {meaning}\n  {command}");
         }
         let id = self.product.id();
@@ -57,7 +64,7 @@ impl Welcome<'_> {
     }
 
     /// Commands that work as they stand, each with what it shows.
-    fn commands(&self, product_url: &Url, delivery_url: &Url) -> Vec<(String, &'static str)> {
+    fn commands(&self, product_url: &Url, delivery_url: &Url, admin: &str) -> Vec<(String, &'static str)> {
         let program = program();
         let product = place(Service::Product, product_url);
         let delivery = place(Service::Delivery, delivery_url);
@@ -65,7 +72,10 @@ impl Welcome<'_> {
             return vec![
                 (format!("{program} import --help"), "how to bring products, locations and rules in"),
                 (format!("{program} watch{product}"), "the catalogue's changes as they happen"),
-                (format!("{program} status{product}{delivery}"), "are both services there and serving?"),
+                (
+                    format!("{program} status{product}{delivery}{admin}"),
+                    "are both services there and serving?",
+                ),
             ];
         }
         vec![
@@ -84,6 +94,15 @@ impl Welcome<'_> {
 
 /// The flag that a command needs if the service is not where it is looked for.
 fn place(service: Service, url: &Url) -> String {
+    flag_unless_default(service.flag(), service.default_url(), url)
+}
+
+/// The same for its metrics.
+fn admin_place(service: Service, url: &Url) -> String {
+    flag_unless_default(service.admin_flag(), service.default_admin_url(), url)
+}
+
+fn flag_unless_default(flag: &str, default_url: &str, url: &Url) -> String {
     let url = url.to_string();
-    if url == service.default_url() { String::new() } else { format!(" {} {url}", service.flag()) }
+    if url == default_url { String::new() } else { format!(" {flag} {url}") }
 }

@@ -2,7 +2,7 @@
 
 use std::fs::{self, File};
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
@@ -13,6 +13,7 @@ use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
 
+use super::addresses::{Addresses, url_of};
 use super::folder::Folder;
 use crate::clients::{Peer, Service, TimeoutFlags, Url};
 use crate::exit::{Exit, Failure};
@@ -42,6 +43,7 @@ const LOG_FORMAT_VARIABLE: &str = "CANDELIVER_LOG_FORMAT";
 pub struct Worker {
     service: Service,
     address: SocketAddr,
+    admin_address: SocketAddr,
     process: Child,
     id: u32,
     /// The service ends when this closes, as it does when this program is gone, whatever ended it.
@@ -56,28 +58,26 @@ impl Worker {
     ///
     /// # Errors
     /// The process or its log can't be made.
-    pub fn start_product(folder: &Folder, address: SocketAddr) -> Result<Self, Failure> {
-        Self::start(Service::Product, "serve-product", folder, address, &[])
+    pub fn start_product(folder: &Folder, addresses: &Addresses) -> Result<Self, Failure> {
+        let at = [addresses.product_listen, addresses.product_admin_listen];
+        Self::start(Service::Product, "serve-product", folder, at, &[])
     }
 
     /// Starts Delivery, which need not wait for Product.
     ///
     /// # Errors
     /// The process or its log can't be made.
-    pub fn start_delivery(
-        folder: &Folder,
-        address: SocketAddr,
-        product: SocketAddr,
-    ) -> Result<Self, Failure> {
-        let product_url = url_of(product);
-        Self::start(Service::Delivery, "serve-delivery", folder, address, &["--product-url", &product_url])
+    pub fn start_delivery(folder: &Folder, addresses: &Addresses) -> Result<Self, Failure> {
+        let at = [addresses.delivery_listen, addresses.delivery_admin_listen];
+        let product_url = url_of(addresses.product_listen)?.to_string();
+        Self::start(Service::Delivery, "serve-delivery", folder, at, &["--product-url", &product_url])
     }
 
     fn start(
         service: Service,
         command: &str,
         folder: &Folder,
-        address: SocketAddr,
+        [address, admin_address]: [SocketAddr; 2],
         more: &[&str],
     ) -> Result<Self, Failure> {
         let failed = |error: io::Error| Failure::new(Exit::No, format!("can't start {service}: {error}"));
@@ -86,7 +86,8 @@ impl Worker {
         let mut process = Command::new(std::env::current_exe().map_err(failed)?);
         process
             .arg(command)
-            .args(["--listen", &address.to_string(), "--database-url", &folder.database_url(service)?])
+            .args(["--listen", &address.to_string(), "--admin-listen", &admin_address.to_string()])
+            .args(["--database-url", &folder.database_url(service)?])
             .args(["--drain-seconds", &DRAIN_SECONDS.to_string(), "--exit-with-stdin"])
             .args(more)
             .stdin(Stdio::piped())
@@ -102,7 +103,7 @@ impl Worker {
         let mut process = process.spawn().map_err(failed)?;
         let id = process.id().unwrap_or_default();
         let stdin = process.stdin.take();
-        Ok(Self { service, address, process, id, stdin, log })
+        Ok(Self { service, address, admin_address, process, id, stdin, log })
     }
 
     /// Where a client on this machine reaches it.
@@ -110,7 +111,15 @@ impl Worker {
     /// # Errors
     /// The address can't be one of a service.
     pub fn url(&self) -> Result<Url, Failure> {
-        url_of(self.address).parse().map_err(|error: String| Failure::new(Exit::Usage, error))
+        url_of(self.address)
+    }
+
+    /// Where its metrics are read.
+    ///
+    /// # Errors
+    /// The address can't be one of a service.
+    pub fn admin_url(&self) -> Result<Url, Failure> {
+        url_of(self.admin_address)
     }
 
     /// Its process.
@@ -191,28 +200,4 @@ async fn is_serving(peer: &Peer) -> bool {
     let check = async |channel, request| HealthClient::new(channel).check(request).await;
     let answer = peer.call(HealthCheckRequest::default(), check).await;
     answer.is_ok_and(|answer| answer.status() == ServingStatus::Serving)
-}
-
-/// A service that listens on every address is reached on this machine's own.
-fn url_of(address: SocketAddr) -> String {
-    let ip: IpAddr = match address.ip() {
-        ip if !ip.is_unspecified() => ip,
-        IpAddr::V4(_) => std::net::Ipv4Addr::LOCALHOST.into(),
-        IpAddr::V6(_) => std::net::Ipv6Addr::LOCALHOST.into(),
-    };
-    format!("http://{}", SocketAddr::new(ip, address.port()))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_service_on_every_address_is_reached_on_loopback() {
-        let urls = ["127.0.0.1:1", "0.0.0.0:2", "[::]:3", "192.0.2.7:4"].map(|a| url_of(a.parse().unwrap()));
-        assert_eq!(
-            urls,
-            ["http://127.0.0.1:1", "http://127.0.0.1:2", "http://[::1]:3", "http://192.0.2.7:4"]
-        );
-    }
 }

@@ -32,6 +32,8 @@ pub enum Says {
     YesUnlessQuantity(u32),
     /// Neither.
     Nonsense,
+    /// A yes, later.
+    YesAfter(Duration),
     /// Nothing, ever.
     Nothing,
     Error(Status),
@@ -53,7 +55,7 @@ pub struct FakeProduct {
 }
 
 #[derive(Clone)]
-struct Script {
+pub struct Script {
     /// What is said next, the last for ever.
     says: Arc<Mutex<Vec<Says>>>,
     asked: watch::Sender<Vec<Question>>,
@@ -77,8 +79,8 @@ impl FakeProduct {
         listener.set_nonblocking(true).unwrap();
         let listener = tokio::net::TcpListener::from_std(listener).unwrap();
         let address = listener.local_addr().unwrap();
-        let script = Script { says: Arc::new(Mutex::new(vec![says])), asked: watch::Sender::default() };
-        let services = Services::new().add(ProductServiceServer::new(script.clone()));
+        let script = Script::new(says);
+        let services = script.services();
         let (stop, shutdown) = Shutdown::new();
         let incoming = stream::unfold(listener, |listener| async move {
             let accepted = listener.accept().await.map(|(stream, _)| stream);
@@ -102,7 +104,7 @@ impl FakeProduct {
     /// Says one after the other, and the last for ever.
     pub fn says_in_turn(&self, mut says: Vec<Says>) {
         says.reverse();
-        *self.script.says.lock().unwrap() = says;
+        self.script.set(says);
     }
 
     /// All that was asked so far.
@@ -127,6 +129,19 @@ async fn serve(
 // === impl Script ===
 
 impl Script {
+    pub fn new(says: Says) -> Self {
+        Self { says: Arc::new(Mutex::new(vec![says])), asked: watch::Sender::default() }
+    }
+
+    /// What is said from now on, the next at the end.
+    pub fn set(&self, says: Vec<Says>) {
+        *self.says.lock().unwrap() = says;
+    }
+
+    pub fn services(&self) -> Services {
+        Services::new().add(ProductServiceServer::new(self.clone()))
+    }
+
     async fn say(&self, questions: Vec<Question>) -> Result<wire::Decision, Status> {
         let foreign = questions.iter().any(|question| question.min_revision.is_some());
         let quantities: Vec<_> = questions.iter().filter_map(|question| question.quantity).collect();
@@ -141,6 +156,10 @@ impl Script {
             }
             Says::YesUnlessQuantity(bad) if quantities.contains(&bad) => {
                 return Err(Status::internal("x"));
+            }
+            Says::YesAfter(pause) => {
+                tokio::time::sleep(pause).await;
+                (wire::Verdict::Deliverable, wire::Reason::Allowed)
             }
             Says::Yes | Says::YesUntilThePast | Says::YesUnlessForeign | Says::YesUnlessQuantity(_) => {
                 (wire::Verdict::Deliverable, wire::Reason::Allowed)

@@ -1,0 +1,128 @@
+//! What the layers cost: the breaker alone, and the whole stack over a service that is ready at once.
+//!
+//! Prints allocations a call too, which Criterion does not count.
+#![allow(missing_docs, clippy::unwrap_used, reason = "a bench's names are its documentation")]
+
+use std::future::{Ready, ready};
+use std::hint::black_box;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use criterion::{Criterion, criterion_group, criterion_main};
+use resilience::breaker::{Breaker, BreakerSettings, CallEnd, NEVER_PERCENT, WindowSettings};
+use resilience::budget::BudgetSettings;
+use resilience::deadline::DeadlineSettings;
+use resilience::endpoints::Endpoints;
+use resilience::outcome::Meaning;
+use resilience::retry::RetrySettings;
+use resilience::{Attempt, CallSettings, Caller, Random, Stack};
+use tokio::time::Instant;
+use tonic::Status;
+
+const BREAKER: BreakerSettings = BreakerSettings {
+    window: WindowSettings::Seconds(10),
+    minimum_calls: 10,
+    failure_rate_percent: 50,
+    slow_rate_percent: NEVER_PERCENT,
+    slow: Some(Duration::from_millis(200)),
+    half_open_calls: 1,
+    open: Duration::from_millis(100),
+    open_multiplier: 2.0,
+    max_open: Duration::from_secs(1),
+    open_jitter: 0.2,
+};
+
+/// Answers at once.
+#[derive(Clone)]
+struct AtOnce;
+
+impl tower::Service<Attempt<u64>> for AtOnce {
+    type Response = u64;
+    type Error = Status;
+    type Future = Ready<Result<u64, Status>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Status>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, attempt: Attempt<u64>) -> Self::Future {
+        ready(Ok(attempt.message))
+    }
+}
+
+fn settings() -> CallSettings {
+    CallSettings {
+        deadline: DeadlineSettings {
+            reserve: Duration::from_millis(50),
+            reserve_fraction: 4,
+            cap: Duration::from_secs(1),
+            attempt: Duration::from_millis(300),
+            floor: Duration::from_millis(1),
+        },
+        bulkhead: 512,
+        retry: RetrySettings {
+            max_attempts: 3,
+            first_pause: Duration::from_millis(20),
+            max_pause: Duration::from_millis(250),
+        },
+        budget: BudgetSettings { per_ten_thousand: 1_000, capacity_tokens: 100, reserve_per_second: 2 },
+        hedge: None,
+        classify: Meaning::of,
+        judged_from: Duration::from_millis(200),
+    }
+}
+
+fn stack(endpoints: u16) -> Stack<AtOnce> {
+    let random = Random::seeded(1);
+    let set = Endpoints::new(BREAKER, None, random.clone());
+    set.set(&(0..endpoints).map(|port| ([127, 0, 0, 1], 50_000 + port).into()).collect::<Vec<_>>());
+    Stack::new(Arc::new(Caller::new(settings(), Arc::new(set), random)), Arc::new(|_| AtOnce))
+}
+
+/// Polls a future that is ready at once.
+fn now_or_never<A>(future: impl Future<Output = A>) -> A {
+    match std::pin::pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(answer) => answer,
+        Poll::Pending => panic!("it is ready at once"),
+    }
+}
+
+fn breaker(criterion: &mut Criterion) {
+    let breaker = || Breaker::new(BREAKER, Random::seeded(1), Instant::now(), Box::new(|_| {}));
+    let closed = breaker();
+    criterion.bench_function("breaker, closed: decision and record, two clock reads", |bench| {
+        bench.iter(|| {
+            let begun = Instant::now();
+            let permit = closed.acquire(begun).unwrap();
+            let ended = Instant::now();
+            permit.finish(CallEnd::Success, ended - begun, ended);
+        });
+    });
+    let open = breaker();
+    for _ in 0..10 {
+        let now = Instant::now();
+        open.acquire(now).unwrap().finish(CallEnd::Failure, Duration::ZERO, now);
+    }
+    let moment = Instant::now();
+    criterion.bench_function("breaker, open: refusal", |bench| {
+        bench.iter(|| black_box(open.acquire(moment).is_err()));
+    });
+}
+
+fn whole(criterion: &mut Criterion) {
+    for endpoints in [1, 3] {
+        let stack = stack(endpoints);
+        let deadline = Some(Instant::now() + Duration::from_secs(86_400));
+        let call = || now_or_never(stack.call(black_box(7_u64), deadline)).unwrap();
+        call();
+        let made = allocation_counter::measure(|| (0..1_000).for_each(|_| assert_eq!(call(), 7)));
+        println!("stack, {endpoints} endpoints: {} allocations in 1,000 calls", made.count_total);
+        criterion.bench_function(&format!("stack, {endpoints} endpoints, ready at once"), |bench| {
+            bench.iter(call);
+        });
+    }
+}
+
+criterion_group!(benches, breaker, whole);
+criterion_main!(benches);

@@ -1,0 +1,183 @@
+//! One simulated run, and what must be true of it.
+
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use chassis::connections::{ConnectionLimits, serve_connections};
+use chassis::deadline::Deadline;
+use chassis::shutdown::Shutdown;
+use deliverability::{LocationId, ProductId, Quantity};
+use delivery::domain::Order;
+use delivery::products::{Answer, Product, ProductClient, ProductSettings, Products, endpoint};
+use futures_util::stream;
+use hyper_util::rt::TokioIo;
+use resilience::breaker::State;
+use resilience::outcome::Kind;
+use resilience::{Connect, Random};
+use tokio::time::Instant;
+use tonic::transport::Uri;
+use turmoil::{Builder, Sim, net};
+
+use crate::faults::{CLIENT, Product as Simulated};
+
+const PRODUCTS: usize = 3;
+const PORT: u16 = 50_051;
+const TICK: Duration = Duration::from_millis(1);
+/// How long things go wrong, and how often they change.
+const FAULTS: Duration = Duration::from_secs(10);
+const CHANGE_EVERY: Duration = Duration::from_millis(400);
+/// How long everything may then take to be as before: a partition's lost packets are never sent again here, so a connection
+/// is dead until its keep-alive notices, which takes 8 s.
+const RECOVERY: Duration = Duration::from_secs(12);
+/// How long all must go well after that.
+const HEALTHY: Duration = Duration::from_secs(2);
+const CALLERS: usize = 6;
+/// What a call may take beyond its deadline: timers and the network are counted in ticks.
+const GRACE: Duration = Duration::from_millis(5);
+
+/// What each call came to, in order of their ends.
+type Ends = Arc<Mutex<Vec<End>>>;
+
+/// One call's end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct End {
+    at: Duration,
+    deadline: Duration,
+    took: Duration,
+    was_decided: bool,
+}
+
+/// Runs a seed and checks what must be true.
+pub fn run(seed: u64) {
+    let (ends, products) = simulate(seed);
+    let of_seed = || format!("seed {seed}: SIMULATION_SEED={seed} replays it");
+    for end in &ends {
+        assert!(end.took <= end.deadline + GRACE, "{}: outlived its deadline: {end:?}", of_seed());
+        let must_go_well = end.at >= FAULTS + RECOVERY;
+        assert!(end.was_decided || !must_go_well, "{}: not recovered: {end:?}", of_seed());
+    }
+    assert!(ends.len() > 1_000, "{}: only {} calls", of_seed(), ends.len());
+
+    let caller = products.caller();
+    let totals = caller.totals();
+    let seconds = (FAULTS + RECOVERY + HEALTHY).as_secs();
+    assert!(totals.retries <= totals.calls / 10 + 2 * seconds + 1, "{}: {totals:?}", of_seed());
+    assert_eq!(caller.in_flight(), 0, "{}: a call's place leaked", of_seed());
+    let mut attempts = 0;
+    for endpoint in caller.endpoints().current().iter() {
+        assert_eq!(endpoint.load.in_flight(), 0, "{}: an attempt leaked", of_seed());
+        assert_eq!(endpoint.breaker.state(), State::Closed, "{}: {}", of_seed(), endpoint.address);
+        attempts += Kind::ALL.iter().map(|kind| endpoint.attempts(*kind)).sum::<u64>();
+    }
+    assert!(attempts <= totals.calls + totals.retries + totals.resends, "{}: {totals:?}", of_seed());
+}
+
+/// What a seed comes to, call by call.
+pub fn history(seed: u64) -> Vec<End> {
+    simulate(seed).0
+}
+
+fn simulate(seed: u64) -> (Vec<End>, Products) {
+    let random = Random::seeded(seed);
+    let mut sim = Builder::new()
+        .rng_seed(seed)
+        .tick_duration(TICK)
+        .simulation_duration(FAULTS + RECOVERY + HEALTHY + Duration::from_secs(5))
+        .max_message_latency(Duration::from_millis(5))
+        .enable_random_order()
+        .build();
+    let mut simulated: Vec<_> = (0..PRODUCTS).map(Simulated::new).collect();
+    for product in &simulated {
+        let script = product.script.clone();
+        sim.host(product.name.as_str(), move || serve(script.clone()));
+    }
+    let addresses: Vec<SocketAddr> =
+        simulated.iter().map(|product| (sim.lookup(product.name.as_str()), PORT).into()).collect();
+
+    let ends = Ends::default();
+    let made = Arc::new(Mutex::new(None));
+    let (ends_of_client, made_by_client, calling) = (Arc::clone(&ends), Arc::clone(&made), random.clone());
+    sim.client(CLIENT, async move {
+        let product = Product::reached_by(&ProductSettings::default(), simulated_network(), calling.clone());
+        product.set_endpoints(&addresses);
+        let products = product.client();
+        *made_by_client.lock().unwrap() = Some(products.clone());
+        call(products, ends_of_client, calling).await;
+        Ok(())
+    });
+    drive(&mut sim, &mut simulated, &random);
+    let ends = ends.lock().unwrap().clone();
+    let products = made.lock().unwrap().take().unwrap();
+    (ends, products)
+}
+
+/// Steps to the end, and lets things go wrong on the way.
+fn drive(sim: &mut Sim<'_>, products: &mut [Simulated], random: &Random) {
+    let mut next_change = CHANGE_EVERY;
+    let mut healed = false;
+    while !sim.step().unwrap() {
+        if sim.elapsed() >= FAULTS && !healed {
+            products.iter_mut().for_each(|product| product.heal(sim));
+            healed = true;
+        }
+        if sim.elapsed() >= next_change && !healed {
+            products[random.below(PRODUCTS)].change(sim, random);
+            next_change += CHANGE_EVERY;
+        }
+    }
+}
+
+async fn serve(script: crate::fake_product::Script) -> turmoil::Result {
+    let listener = net::TcpListener::bind(("0.0.0.0", PORT)).await?;
+    let incoming = stream::unfold(listener, |listener| async move {
+        let accepted = listener.accept().await.map(|(stream, _)| stream);
+        Some((accepted, listener))
+    });
+    let (_never, shutdown) = Shutdown::new();
+    serve_connections(incoming, script.services(), ConnectionLimits::default(), shutdown).await;
+    Ok(())
+}
+
+fn simulated_network() -> Connect<ProductClient> {
+    Arc::new(|address| {
+        let connector = tower::service_fn(|uri: Uri| async move {
+            let host = uri.host().unwrap_or_default().to_owned();
+            Ok::<_, std::io::Error>(TokioIo::new(net::TcpStream::connect((host, PORT)).await?))
+        });
+        ProductClient::new(endpoint(address).connect_with_connector_lazy(connector))
+    })
+}
+
+/// Some callers, each with one call after another.
+async fn call(products: Products, ends: Ends, random: Random) {
+    let began = Instant::now();
+    let callers: Vec<_> = (0..CALLERS)
+        .map(|_| {
+            let (products, ends, random) = (products.clone(), Arc::clone(&ends), random.clone());
+            tokio::spawn(async move {
+                while began.elapsed() < FAULTS + RECOVERY + HEALTHY {
+                    let deadline = Duration::from_millis(50 + random.below(1_500) as u64);
+                    let begun = Instant::now();
+                    let answer = products.decide(&order(), None, Deadline::after(deadline)).await;
+                    let (at, took) = (begun - began, begun.elapsed());
+                    let was_decided = matches!(answer, Answer::Decided(_));
+                    ends.lock().unwrap().push(End { at, deadline, took, was_decided });
+                    tokio::time::sleep(Duration::from_millis(10 + random.below(40) as u64)).await;
+                }
+            })
+        })
+        .collect();
+    for caller in callers {
+        caller.await.unwrap();
+    }
+}
+
+fn order() -> Order {
+    Order {
+        product: ProductId::parse("0190b0a0-0000-7000-8000-00000000000a").unwrap(),
+        location: LocationId::parse("0190b0a0-0000-7000-8000-00000000000b").unwrap(),
+        quantity: Quantity::new(1).unwrap(),
+        external_reference: None,
+    }
+}
