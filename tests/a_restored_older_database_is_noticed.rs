@@ -14,6 +14,7 @@ use crate::support::catalogue::{Shop, id, open_shop, product};
 use crate::support::databases::{Throwaway, on_both};
 use crate::support::process::Service;
 use crate::support::refusal::{Refusal, refused};
+use crate::support::silence::{ONE_ATTEMPT, after_one_attempt};
 use crate::support::{binaries, clients, deliveries, eventually, operator, questions, services};
 
 on_both!(a_restored_older_database_is_noticed);
@@ -21,7 +22,7 @@ on_both!(a_restored_older_database_is_noticed);
 async fn a_restored_older_database_is_noticed(database: &impl AsyncFn() -> Throwaway) {
     let (product_database, delivery_database) = (database().await, database().await);
     let product = services::product(&product_database).await;
-    let delivery = services::delivery(&delivery_database, product.address).await;
+    let delivery = services::delivery_with(&delivery_database.url(), product.address, &ONE_ATTEMPT).await;
     let shop = open_shop(&product).await;
     let backup = Backup::of(&product_database).await;
     let lost = questions::set_state(&product, &shop.milk, 1, State::Suspended).await.expect("milk changes");
@@ -32,8 +33,8 @@ async fn a_restored_older_database_is_noticed(database: &impl AsyncFn() -> Throw
     services::until_health_is(&product, ServingStatus::NotServing).await;
     nothing_is_answered_or_written(&product, &shop).await;
     let order = deliveries::order(&shop.milk, &shop.city);
-    let silent = Refusal::new(Code::Unavailable, "PRODUCT_UNAVAILABLE").metadata("attempts", "1").retry();
-    assert_eq!(refused(clients::delivery(&delivery).create_delivery(order.clone()).await), silent);
+    let refusal = refused(clients::delivery(&delivery).create_delivery(order.clone()).await);
+    assert_eq!(refusal, after_one_attempt());
 
     new_epoch(&product_database);
     services::until_health_is(&product, ServingStatus::Serving).await;

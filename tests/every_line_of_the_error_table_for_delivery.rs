@@ -7,6 +7,7 @@ use crate::support::catalogue::{Shop, id, open_shop};
 use crate::support::databases::{Throwaway, on_both};
 use crate::support::process::Service;
 use crate::support::refusal::{Refusal, refused};
+use crate::support::silence::{ONE_ATTEMPT, after_one_attempt};
 use crate::support::{clients, deliveries, questions, services};
 
 on_both!(every_line_of_the_error_table_for_delivery, every_line_about_a_silent_product);
@@ -140,13 +141,14 @@ async fn every_line_about_a_silent_product(database: &impl AsyncFn() -> Throwawa
     let (product_database, delivery_database) = (database().await, database().await);
     let product = services::product(&product_database).await;
     // Every decision is old at once, and one delivery may wait.
-    let flags = ["--recheck-after-seconds", "0", "--max-pending", "1", "--product-timeout-ms", "1000"];
+    let flags = ["--recheck-after-seconds", "0", "--max-pending", "1"];
+    let flags = [&flags, &ONE_ATTEMPT[..]].concat();
     let delivery = services::delivery_with(&delivery_database.url(), product.address, &flags).await;
     let shop = open_shop(&product).await;
     let confirmed = deliveries::create(&delivery, &deliveries::order(&shop.milk, &shop.city)).await;
     let confirmed = confirmed.expect("milk goes to the city");
     let mut client = clients::delivery(&delivery);
-    let silent = Refusal::new(Code::Unavailable, "PRODUCT_UNAVAILABLE").metadata("attempts", "1").retry();
+    let silent = after_one_attempt();
 
     // A Product that is behind is no answer either.
     let too_fresh = wire::CreateDeliveryRequest {

@@ -21,6 +21,8 @@ on_both!(
 
 /// A deadline that the server keeps and the client does not, so that it is the server's answer that is seen.
 const SHORT_CALLS: [&str; 2] = ["--call-timeout-seconds", "1"];
+/// Product is waited for as long as its caller waits, in one attempt.
+const PATIENT: [&str; 4] = ["--product-timeout-ms", "60000", "--product-attempt-timeout-ms", "60000"];
 
 async fn every_line_about_a_deadline_that_passes_in_product(database: &impl AsyncFn() -> Throwaway) {
     let database = database().await;
@@ -43,7 +45,7 @@ async fn every_line_about_a_deadline_that_passes_in_product(database: &impl Asyn
 async fn every_line_about_a_deadline_that_passes_in_delivery(database: &impl AsyncFn() -> Throwaway) {
     let (product_database, delivery_database) = (database().await, database().await);
     let product = services::product(&product_database).await;
-    let flags = [SHORT_CALLS[0], SHORT_CALLS[1], "--product-timeout-ms", "60000"];
+    let flags = [&SHORT_CALLS[..], &PATIENT].concat();
     let delivery = services::delivery_with(&delivery_database.url(), product.address, &flags).await;
     let shop = open_shop(&product).await;
     let mut client = clients::delivery(&delivery);
@@ -80,7 +82,7 @@ async fn every_line_about_too_many_calls(database: &impl AsyncFn() -> Throwaway)
     let one_call = ["--max-calls-in-flight", "1"];
     let product = services::product_with(&product_database.url(), None, &one_call).await;
     let shop = open_shop(&product).await;
-    let flags = [one_call[0], one_call[1], "--product-timeout-ms", "60000"];
+    let flags = [&one_call[..], &PATIENT].concat();
     let delivery = services::delivery_with(&delivery_database.url(), product.address, &flags).await;
     let overloaded = Refusal::new(Code::ResourceExhausted, "OVERLOADED").retry();
 

@@ -12,7 +12,8 @@ use crate::support::databases::{Throwaway, on_both};
 use crate::support::eventually;
 use crate::support::outage::Outage;
 use crate::support::process::Service;
-use crate::support::refusal::{Refusal, refused};
+use crate::support::refusal::refused;
+use crate::support::silence::{ONE_ATTEMPT, after_one_attempt};
 use crate::support::{clients, deliveries, services};
 
 on_both!(product_killed_under_strict_and_back, product_stopped_under_strict_and_back);
@@ -36,14 +37,14 @@ async fn product_down_under_strict_and_back(
     let (product_database, delivery_database) = (database().await, database().await);
     let product = services::product(&product_database).await;
     let timeout_ms = PRODUCT_TIMEOUT.as_millis().to_string();
-    let flags = ["--product-timeout-ms", timeout_ms.as_str()];
+    let flags = [&["--product-timeout-ms", &timeout_ms], &ONE_ATTEMPT[..]].concat();
     let delivery = services::delivery_with(&delivery_database.url(), product.address, &flags).await;
     let shop = open_shop(&product).await;
     let before = deliveries::create(&delivery, &deliveries::order(&shop.milk, &shop.city)).await;
     let before = before.expect("Product is up").delivery_id;
 
     let outage = begin(product);
-    let silent = Refusal::new(Code::Unavailable, "PRODUCT_UNAVAILABLE").metadata("attempts", "1").retry();
+    let silent = after_one_attempt();
     let orders = [&shop.city, &shop.island].map(|location_id| deliveries::order(&shop.milk, location_id));
     for order in &orders {
         let asked = Instant::now();

@@ -141,7 +141,8 @@ async fn sigterm_cuts_what_never_ends_in_delivery(database: &impl AsyncFn() -> T
     let (product_database, delivery_database) = (database().await, database().await);
     let product = services::product(&product_database).await;
     let shop = open_shop(&product).await;
-    let flags = ["--drain-seconds", "1", "--product-timeout-ms", "60000"];
+    let patience = ["--product-timeout-ms", "60000", "--product-attempt-timeout-ms", "60000"];
+    let flags = [&["--drain-seconds", "1"], &patience[..]].concat();
     let mut delivery = services::delivery_with(&delivery_database.url(), product.address, &flags).await;
     product.signal(Signal::SIGSTOP);
     let client = clients::delivery(&delivery);

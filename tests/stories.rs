@@ -3,8 +3,13 @@
 mod support;
 
 mod a_delivery_needs_a_deliverable_product;
+mod a_fault_proxy_does_what_it_is_told;
+mod a_flapping_product_harms_nobody;
+mod a_product_in_trouble_is_left_alone_and_found_again;
 mod a_product_whose_database_is_gone_goes_on_answering;
 mod a_restored_older_database_is_noticed;
+mod a_rolling_restart_of_three_products_fails_no_call;
+mod a_storm_of_hopeless_deadlines_disturbs_nobody;
 mod a_write_is_read_by_the_next_can_deliver_with_its_token;
 mod an_import_killed_half_way_and_run_again_is_complete;
 mod an_outage_never_becomes_a_no;
@@ -17,9 +22,11 @@ mod every_line_of_the_error_table_for_delivery;
 mod every_line_of_the_error_table_for_product;
 mod every_line_of_the_error_table_for_time_and_load;
 mod no_request_however_strange_is_an_internal_error;
+mod one_product_of_three_in_trouble_is_not_noticed;
 mod product_down_under_defer_and_back;
 mod product_down_under_strict_and_back;
 mod sigterm_ends_in_time_whatever_clients_do;
 mod the_same_id_twice_is_one_delivery;
 mod tidy;
 mod two_product_processes_agree;
+mod waiting_for_a_revision_harms_nobody_else;

@@ -69,6 +69,7 @@ fn settings() -> CallSettings {
         budget: BudgetSettings { per_ten_thousand: 1_000, capacity_tokens: 100, reserve_per_second: 2 },
         hedge: None,
         classify: Meaning::of,
+        weighs: true,
         judged_from: Duration::from_millis(200),
     }
 }

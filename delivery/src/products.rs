@@ -41,7 +41,7 @@ use tokio::time::{Instant, timeout};
 use crate::domain::{Evidence, Order, RevisionToken, Source};
 use crate::time;
 
-pub use channel::{ProductClient, endpoint, over_tcp};
+pub use channel::{ProductClient, over_tcp};
 use complaints::Complaints;
 pub use question::{BatchQuestion, Question};
 pub use settings::ProductSettings;
@@ -194,7 +194,11 @@ impl Products {
         min_revision: Option<&RevisionToken>,
         deadline: Deadline,
     ) -> Answer<Decision> {
-        let asked = self.stack.call(Question::new(order, min_revision), Some(deadline.instant())).await;
+        let (question, until) = (Question::new(order, min_revision), Some(deadline.instant()));
+        let asked = match min_revision {
+            None => self.stack.call(question, until).await,
+            Some(_) => self.stack.call_and_wait(question, until).await,
+        };
         self.understood(asked, |answer| parse::decision(answer, time::now()))
     }
 
@@ -205,9 +209,12 @@ impl Products {
         orders: &[&Order],
         min_revision: Option<&RevisionToken>,
     ) -> Answer<Vec<Option<Decision>>> {
-        // Product waits for a revision to the deadline, and those that wait behind this batch wait too.
-        let until = min_revision.map(|_| Instant::now() + REVISION_WAIT);
-        let asked = self.stack.call(BatchQuestion::new(orders, min_revision), until).await;
+        let question = BatchQuestion::new(orders, min_revision);
+        let asked = match min_revision {
+            None => self.stack.call(question, None).await,
+            // Product waits for a revision to the deadline, and those that wait behind this batch wait too.
+            Some(_) => self.stack.call_and_wait(question, Some(Instant::now() + REVISION_WAIT)).await,
+        };
         self.understood(asked, |answer| parse::batch(answer, orders.len(), time::now()))
     }
 

@@ -102,12 +102,7 @@ impl Breaker {
     /// How long it will refuse yet; zero if it does not.
     #[must_use]
     pub fn retry_after(&self, now: Instant) -> Duration {
-        let machine = self.lock();
-        if machine.state() == State::Open {
-            machine.open_until().saturating_duration_since(now)
-        } else {
-            Duration::ZERO
-        }
+        self.lock().retry_after(now)
     }
 
     /// After what time a call is slow.

@@ -32,6 +32,8 @@ pub struct CallSettings {
     pub hedge: Option<HedgeSettings>,
     /// What an error of an attempt means; `Meaning::of`, unless a service has codes with a meaning of their own.
     pub classify: fn(&Status) -> Meaning,
+    /// Whether these calls' latency says how busy an endpoint is; not if each asks for more than others do.
+    pub weighs: bool,
     /// An attempt that got no answer speaks against its endpoint if it had at least so long: less is a caller in a hurry.
     pub judged_from: Duration,
 }

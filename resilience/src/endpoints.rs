@@ -62,6 +62,17 @@ pub struct Endpoints {
 /// The endpoints that a call has tried, or found closed to it.
 pub(crate) type Tried = SmallVec<[u64; 4]>;
 
+/// What an attempt looks for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Wanted<'a> {
+    /// What its call has tried before.
+    pub(crate) tried: &'a Tried,
+    /// Whether it must be one that was not.
+    pub(crate) elsewhere: bool,
+    /// Whether it has the time that a probe takes to say anything; else it goes where none is wanted, if it can.
+    pub(crate) may_probe: bool,
+}
+
 /// Why there is no endpoint for an attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Nowhere {
@@ -92,13 +103,14 @@ impl Endpoints {
         let mut addresses = addresses.to_vec();
         addresses.sort_unstable();
         addresses.dedup();
-        if addresses.len() > MAX_ENDPOINTS {
-            tracing::warn!(addresses = addresses.len(), "only the first {MAX_ENDPOINTS} addresses are used");
-            addresses.truncate(MAX_ENDPOINTS);
-        }
+        let found = addresses.len();
+        addresses.truncate(MAX_ENDPOINTS);
         let old = self.current.load();
         if old.iter().map(|endpoint| endpoint.address).eq(addresses.iter().copied()) {
             return;
+        }
+        if found > MAX_ENDPOINTS {
+            tracing::warn!(found, "only the first {MAX_ENDPOINTS} addresses are used");
         }
         tracing::info!(?addresses, "the endpoints changed");
         let kept = |address: &SocketAddr| old.iter().find(|endpoint| endpoint.address == *address).cloned();
@@ -122,31 +134,29 @@ impl Endpoints {
         self.lost.notify_one();
     }
 
-    /// An endpoint that looks as if it let an attempt through: one that was not tried, or, unless it must be `elsewhere`,
-    /// one that was.
-    pub(crate) fn pick(
-        &self,
-        tried: &Tried,
-        elsewhere: bool,
-        now: Instant,
-    ) -> Result<Arc<Endpoint>, Nowhere> {
+    /// An endpoint that looks as if it let an attempt through, an untried one if there is one.
+    pub(crate) fn pick(&self, wanted: Wanted<'_>, now: Instant) -> Result<Arc<Endpoint>, Nowhere> {
+        let Wanted { tried, elsewhere, may_probe } = wanted;
         let endpoints = self.current.load();
         if tried.is_empty()
-            && let Some(endpoint) = self.better_of_two(&endpoints, now)
+            && let Some(endpoint) = self.better_of_two(&endpoints, may_probe, now)
         {
             return Ok(Arc::clone(endpoint));
         }
         let open = || endpoints.iter().filter(|endpoint| endpoint.takes_calls(now));
         let untried = || open().filter(|endpoint| !tried.contains(&endpoint.id));
+        let fitting = || untried().filter(|endpoint| may_probe || !endpoint.breaker.wants_probe(now));
         let again = || if elsewhere { None } else { least_busy(open(), now) };
-        if let Some(endpoint) = least_busy(untried(), now).or_else(again) {
-            return Ok(Arc::clone(endpoint));
-        }
-        if endpoints.is_empty() {
-            return Err(Nowhere::Empty);
-        }
-        let waits = endpoints.iter().map(|endpoint| endpoint.breaker.retry_after(now));
-        Err(Nowhere::Closed { retry_after: waits.min().unwrap_or_default() })
+        let picked = least_busy(fitting(), now).or_else(|| least_busy(untried(), now)).or_else(again);
+        picked.map(Arc::clone).ok_or_else(|| match self.retry_after(now) {
+            None => Nowhere::Empty,
+            Some(retry_after) => Nowhere::Closed { retry_after },
+        })
+    }
+
+    /// When the first of the breakers lets a call through; `None`: there are no endpoints.
+    pub(crate) fn retry_after(&self, now: Instant) -> Option<Duration> {
+        self.current.load().iter().map(|endpoint| endpoint.breaker.retry_after(now)).min()
     }
 
     /// Whether an attempt could go to one that was not tried.
@@ -155,7 +165,12 @@ impl Endpoints {
         endpoints.iter().any(|endpoint| !tried.contains(&endpoint.id) && endpoint.takes_calls(now))
     }
 
-    fn better_of_two<'a>(&self, endpoints: &'a [Arc<Endpoint>], now: Instant) -> Option<&'a Arc<Endpoint>> {
+    fn better_of_two<'a>(
+        &self,
+        endpoints: &'a [Arc<Endpoint>],
+        may_probe: bool,
+        now: Instant,
+    ) -> Option<&'a Arc<Endpoint>> {
         let (one, other) = match endpoints {
             [] => return None,
             [only] => (only, only),
@@ -170,8 +185,8 @@ impl Endpoints {
             (true, false) => Some(one),
             (false, true) => Some(other),
             // A probe has to be made by somebody, and what waits for one looks busy.
-            (true, true) if other.breaker.wants_probe(now) => Some(other),
-            (true, true) if one.breaker.wants_probe(now) => Some(one),
+            (true, true) if other.breaker.wants_probe(now) => Some(if may_probe { other } else { one }),
+            (true, true) if one.breaker.wants_probe(now) => Some(if may_probe { one } else { other }),
             (true, true) if other.load.cost(now) < one.load.cost(now) => Some(other),
             (true, true) => Some(one),
         }

@@ -29,6 +29,8 @@ pub struct LimitSettings {
 const MIN_ANSWERS: u32 = 10;
 /// What more answers a second a larger limit must have brought.
 const LEAST_GAIN: f64 = 1.02;
+/// Nothing is answered faster.
+const LEAST_LATENCY_S: f64 = 1e-9;
 /// How much of a new limit is taken on at once.
 const SMOOTHING: f64 = 0.2;
 /// How much of a window's latency goes into what is usual: it takes minutes to get used to a slow endpoint.
@@ -122,7 +124,8 @@ impl Limit {
 
 impl Gradient {
     fn end_window(&mut self, settings: &LimitSettings, window: Duration, now: Instant) {
-        let latency_s = self.total_s / f64::from(self.answers);
+        // In simulated time an answer may take none.
+        let latency_s = (self.total_s / f64::from(self.answers)).max(LEAST_LATENCY_S);
         let per_second = f64::from(self.answers) / window.as_secs_f64();
         let usual_s = match self.usual_s {
             None => latency_s,

@@ -34,7 +34,7 @@ pub enum Again {
     No,
     /// Within the budget.
     Yes,
-    /// Once a call, on another endpoint only; within the budget, unless the endpoint did answer.
+    /// Once a call, on another endpoint only; within the budget, unless nothing speaks against the endpoint.
     Elsewhere,
     /// The request was not processed: once a call it is sent again at once and uncharged.
     Unprocessed,
@@ -50,9 +50,18 @@ pub struct Meaning {
     /// For the retry.
     pub again: Again,
     /// How long the peer wants to be left alone before a further attempt; `None`: it does not say.
-    pub pushback: Option<Duration>,
+    pub pushback: Option<Pushback>,
     /// For the metrics.
     pub kind: Kind,
+}
+
+/// How long a peer wants to be left alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pushback {
+    /// RetryInfo: when it may be able to answer. Another endpoint may be able to before.
+    Hint(Duration),
+    /// grpc-retry-pushback-ms: when the call may be tried again, wherever.
+    Order(Duration),
 }
 
 /// How an attempt ended, as it is counted.
@@ -84,6 +93,18 @@ pub enum Kind {
     Reset,
     /// The caller gave up, or the other one of two attempts won.
     Cancelled,
+}
+
+// === impl Pushback ===
+
+impl Pushback {
+    /// How long that is.
+    #[must_use]
+    pub fn pause(self) -> Duration {
+        match self {
+            Self::Hint(pause) | Self::Order(pause) => pause,
+        }
+    }
 }
 
 // === impl Kind ===
@@ -151,9 +172,11 @@ impl Meaning {
         }
     }
 
-    /// The same, on another endpoint only.
+    /// An answer of an endpoint that is well and can't serve this call, which another one may: it says nothing of how
+    /// long answers take.
     #[must_use]
-    pub const fn elsewhere(mut self) -> Self {
+    pub const fn not_here(mut self) -> Self {
+        self.evidence = Evidence::Neutral;
         self.again = Again::Elsewhere;
         self
     }
@@ -186,9 +209,11 @@ impl Meaning {
 
     fn with_pushback(mut self, status: &Status) -> Self {
         match status.metadata().get(PUSHBACK).map(|value| value.to_str().unwrap_or("").parse::<u32>()) {
-            Some(Ok(millis)) => self.pushback = Some(Duration::from_millis(u64::from(millis))),
+            Some(Ok(millis)) => {
+                self.pushback = Some(Pushback::Order(Duration::from_millis(u64::from(millis))));
+            }
             Some(Err(_)) => self.again = Again::No,
-            None => self.pushback = retry_delay(status),
+            None => self.pushback = retry_delay(status).map(Pushback::Hint),
         }
         self
     }

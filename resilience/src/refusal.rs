@@ -13,8 +13,6 @@ pub struct CallError {
     pub attempts: u32,
     /// When another call may do better, where that is known.
     pub retry_after: Option<Duration>,
-    /// Whether every breaker was open when it ended.
-    pub all_open: bool,
     /// Whether it ended because its caller's deadline left no more time.
     pub out_of_callers_time: bool,
 }

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use crate::budget::Budget;
 use crate::deadline::CallTime;
-use crate::outcome::{Again, Evidence, Meaning};
+use crate::outcome::{Again, Evidence, Meaning, Pushback};
 
 /// How often and how soon.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,7 +61,7 @@ pub enum Stop {
     Budget,
     /// It would come too late.
     Time,
-    /// It would make sense elsewhere only, and there is nowhere else.
+    /// It would make sense elsewhere only, and there is nowhere else; or every breaker is open.
     NowhereElse,
 }
 
@@ -76,6 +76,8 @@ pub struct Circumstances<'a> {
     pub time: &'a CallTime,
     /// Whether there is an endpoint that was not tried and lets calls through.
     pub others: bool,
+    /// Whether any endpoint lets calls through.
+    pub anywhere: bool,
     /// A random number from 0 to 1.
     pub chance: f64,
 }
@@ -114,6 +116,11 @@ impl Retries {
         self.attempts >= self.settings.max_attempts
     }
 
+    /// A second attempt is made beside the present one: it counts like any other.
+    pub fn note_hedge(&mut self) {
+        self.attempts += 1;
+    }
+
     /// What to do after an attempt that meant this.
     pub fn next(&mut self, meaning: &Meaning, budget: &Budget, around: Circumstances<'_>) -> Next {
         let at_once = |elsewhere| Next::Attempt { pause: Duration::ZERO, elsewhere, charged: false };
@@ -129,8 +136,8 @@ impl Retries {
                 at_once(false)
             }
             Again::Elsewhere if self.moved || !around.others => Next::Stop(Stop::NowhereElse),
-            // An endpoint that answers is in no trouble that a further call elsewhere could worsen.
-            Again::Elsewhere if meaning.evidence == Evidence::Success && in_time => {
+            // An endpoint that is well is in no trouble that a further call elsewhere could worsen.
+            Again::Elsewhere if meaning.evidence == Evidence::Neutral && in_time => {
                 self.moved = true;
                 at_once(true)
             }
@@ -139,8 +146,13 @@ impl Retries {
                 self.moved = matches!(next, Next::Attempt { .. });
                 next
             }
+            // One endpoint that is not ready is no reason to wait where others are.
+            Again::Yes if around.others && matches!(meaning.pushback, Some(Pushback::Hint(_))) => {
+                self.charge(self.pause(around.chance), true, budget, around)
+            }
             Again::Yes | Again::Unsent | Again::Unprocessed => {
-                let pause = meaning.pushback.unwrap_or_else(|| self.pause(around.chance));
+                let asked = meaning.pushback.map(Pushback::pause);
+                let pause = asked.unwrap_or_else(|| self.pause(around.chance));
                 self.charge(pause, false, budget, around)
             }
         }
@@ -153,8 +165,11 @@ impl Retries {
         budget: &Budget,
         around: Circumstances<'_>,
     ) -> Next {
-        if self.attempts >= self.settings.max_attempts {
+        if self.is_last() {
             return Next::Stop(Stop::Attempts);
+        }
+        if !around.anywhere {
+            return Next::Stop(Stop::NowhereElse);
         }
         if !around.time.allows(around.now, pause) {
             return Next::Stop(Stop::Time);

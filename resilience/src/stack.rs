@@ -18,8 +18,9 @@ use attempt::{Failed, Try};
 use crate::breaker::Permit;
 use crate::caller::Caller;
 use crate::deadline::{AttemptTime, CallTime};
-use crate::endpoints::{Endpoint, Nowhere, Tried};
+use crate::endpoints::{Endpoint, Nowhere, Tried, Wanted};
 use crate::hedge::Latencies;
+use crate::outcome::Pushback;
 use crate::refusal::{CallError, Cause, Refusal};
 use crate::retry::{Circumstances, Next, Retries};
 
@@ -37,12 +38,20 @@ pub struct Stack<S> {
 /// What a call carries from attempt to attempt.
 struct Progress {
     time: CallTime,
+    patience: Patience,
     retries: Retries,
     tried: Tried,
     attempts: u32,
     /// Whether the next attempt must be on an endpoint that was not tried.
     elsewhere: bool,
     last_failure: Option<Cause>,
+}
+
+/// Whether the peer is asked to wait before it answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Patience {
+    Usual,
+    Waits,
 }
 
 /// Where an attempt goes: which endpoint, what of its client, and its breaker's permit.
@@ -76,6 +85,36 @@ impl<S: Clone> Stack<S> {
         Q: Clone,
         S: Service<Attempt<Q>, Response = A, Error = Status>,
     {
+        self.call_as(message, callers_deadline, Patience::Usual).await
+    }
+
+    /// The same for a message that asks the peer to wait for something: how long an answer takes then speaks neither for
+    /// nor against an endpoint.
+    ///
+    /// # Errors
+    /// There was no answer.
+    pub async fn call_and_wait<Q, A>(
+        &self,
+        message: Q,
+        callers_deadline: Option<Instant>,
+    ) -> Result<A, CallError>
+    where
+        Q: Clone,
+        S: Service<Attempt<Q>, Response = A, Error = Status>,
+    {
+        self.call_as(message, callers_deadline, Patience::Waits).await
+    }
+
+    async fn call_as<Q, A>(
+        &self,
+        message: Q,
+        callers_deadline: Option<Instant>,
+        patience: Patience,
+    ) -> Result<A, CallError>
+    where
+        Q: Clone,
+        S: Service<Attempt<Q>, Response = A, Error = Status>,
+    {
         let caller = &*self.caller;
         caller.counts.calls.fetch_add(1, Ordering::Relaxed);
         let mut now = Instant::now();
@@ -84,15 +123,18 @@ impl<S: Clone> Stack<S> {
         let time = caller.settings.deadline.call(now, callers_deadline);
 
         // 2. The bulkhead: no queue.
-        let mut progress = Progress::new(time, Retries::new(caller.settings.retry));
+        let mut progress = Progress::new(time, patience, Retries::new(caller.settings.retry));
         let Some(_place) = caller.bulkhead.enter() else {
             return Err(self.ended(progress, Refusal::Full, None));
         };
 
         // 3. Retry and hedge: one attempt counter, one budget.
-        caller.budget.deposit();
         loop {
-            let Some(attempt_time) = time.attempt(now, progress.retries.is_last()) else {
+            // Without a retry to come, or with one that could not be paid, this is the last.
+            let is_last = progress.retries.is_last()
+                || caller.budget.tokens() == 0
+                || (patience == Patience::Waits && caller.endpoints.current().len() <= 1);
+            let Some(attempt_time) = time.attempt(now, is_last) else {
                 return Err(self.ended(progress, Refusal::NoTime, None));
             };
             // 4. to 8.: an endpoint, its breaker, and an attempt within its time, whose outcome is told to both.
@@ -106,7 +148,9 @@ impl<S: Clone> Stack<S> {
                 Next::Stop(stop) => {
                     caller.counts.stopped(stop);
                     progress.last_failure = Some(failed.cause);
-                    return Err(self.ended(progress, Refusal::NoTime, failed.meaning.pushback));
+                    let asked = failed.meaning.pushback.map(Pushback::pause);
+                    let retry_after = asked.or_else(|| caller.endpoints.retry_after(now));
+                    return Err(self.ended(progress, Refusal::NoTime, retry_after));
                 }
                 Next::Attempt { pause, elsewhere, charged } => {
                     let counts = &caller.counts;
@@ -137,16 +181,21 @@ impl<S: Clone> Stack<S> {
     {
         loop {
             // 4. The endpoint.
-            let picked = self.caller.endpoints.pick(&progress.tried, progress.elsewhere, now);
-            let endpoint = picked.map_err(End::Nowhere)?;
+            let may_probe = time.timeout >= self.caller.settings.judged_from;
+            let wanted = Wanted { tried: &progress.tried, elsewhere: progress.elsewhere, may_probe };
+            let endpoint = self.caller.endpoints.pick(wanted, now).map_err(End::Nowhere)?;
             // 5. Its breaker. If somebody was faster it now looks as closed as it is, and is not picked again.
             let Some(way) = self.way(&endpoint, now) else { continue };
             progress.tried.push(endpoint.id);
-            let first =
-                Try { caller: &self.caller, way, time, begun: now, previous_attempts: progress.attempts };
+            if progress.attempts == 0 {
+                self.caller.budget.deposit();
+            }
+            let first = self.attempt(way, progress, time, now);
             progress.attempts += 1;
             let wait = self.caller.latencies.as_ref().and_then(Latencies::wait);
-            return match wait.filter(|wait| *wait < time.timeout) {
+            let floor = self.caller.settings.deadline.floor;
+            let may_hedge = !progress.retries.is_last();
+            return match wait.filter(|wait| may_hedge && *wait + floor <= time.timeout) {
                 None => first.run(message.clone()).await,
                 Some(wait) => self.hedged(message, progress, first, wait, time).await,
             }
@@ -175,16 +224,20 @@ impl<S: Clone> Stack<S> {
             () = sleep(wait) => {}
         }
         let now = Instant::now();
-        let other = caller.endpoints.pick(&progress.tried, true, now).ok();
-        let Some(endpoint) = other.filter(|_| caller.budget.withdraw(caller.age_ns(now))) else {
-            return first.await;
-        };
-        progress.tried.push(endpoint.id);
-        let Some(way) = self.way(&endpoint, now) else { return first.await };
-        caller.counts.hedges.fetch_add(1, Ordering::Relaxed);
         let timeout = time.until.saturating_duration_since(now);
+        let may_probe = timeout >= caller.settings.judged_from;
+        let wanted = Wanted { tried: &progress.tried, elsewhere: true, may_probe };
+        let Ok(endpoint) = caller.endpoints.pick(wanted, now) else { return first.await };
+        let Some(way) = self.way(&endpoint, now) else { return first.await };
+        if !caller.budget.withdraw(caller.age_ns(now)) {
+            drop(way);
+            return first.await;
+        }
+        progress.tried.push(endpoint.id);
+        progress.retries.note_hedge();
+        caller.counts.hedges.fetch_add(1, Ordering::Relaxed);
         let time = AttemptTime { until: time.until, timeout };
-        let second = Try { caller, way, time, begun: now, previous_attempts: progress.attempts };
+        let second = self.attempt(way, progress, time, now);
         progress.attempts += 1;
         let mut second = pin!(second.run(message.clone()));
         let (ended, is_second) = tokio::select! {
@@ -200,6 +253,17 @@ impl<S: Clone> Stack<S> {
             caller.counts.hedges_won.fetch_add(1, Ordering::Relaxed);
         }
         ended
+    }
+
+    fn attempt<'a>(
+        &'a self,
+        way: Way<'a, S>,
+        progress: &Progress,
+        time: AttemptTime,
+        begun: Instant,
+    ) -> Try<'a, S> {
+        let Progress { patience, attempts: previous_attempts, .. } = *progress;
+        Try { caller: &self.caller, way, time, begun, previous_attempts, patience }
     }
 
     /// To an endpoint, if its breaker lets the attempt through.
@@ -228,6 +292,7 @@ impl<S: Clone> Stack<S> {
             now_ns: caller.age_ns(now),
             time: &progress.time,
             others: caller.endpoints.has_other(&progress.tried, now),
+            anywhere: caller.endpoints.has_other(&Tried::new(), now),
             chance: caller.random.fraction(),
         };
         progress.retries.next(&failed.meaning, &caller.budget, around)
@@ -236,10 +301,7 @@ impl<S: Clone> Stack<S> {
     fn nowhere(&self, progress: Progress, nowhere: Nowhere) -> CallError {
         match nowhere {
             Nowhere::Empty => self.ended(progress, Refusal::NoEndpoints, None),
-            Nowhere::Closed { retry_after } => {
-                let error = self.ended(progress, Refusal::AllOpen, Some(retry_after));
-                CallError { all_open: true, ..error }
-            }
+            Nowhere::Closed { retry_after } => self.ended(progress, Refusal::AllOpen, Some(retry_after)),
         }
     }
 
@@ -249,9 +311,11 @@ impl<S: Clone> Stack<S> {
             self.caller.counts.refused(refusal);
             Cause::Refused(refusal)
         });
+        // Zero means that some endpoint takes calls: when one will be answered is not known.
+        let retry_after = retry_after.filter(|retry_after| !retry_after.is_zero());
         let out_of_callers_time = progress.time.is_callers_and_over(Instant::now());
         let attempts = progress.attempts;
-        CallError { cause, attempts, retry_after, all_open: false, out_of_callers_time }
+        CallError { cause, attempts, retry_after, out_of_callers_time }
     }
 }
 
@@ -280,7 +344,15 @@ impl<S> std::fmt::Debug for Stack<S> {
 // === impl Progress ===
 
 impl Progress {
-    fn new(time: CallTime, retries: Retries) -> Self {
-        Self { time, retries, tried: Tried::new(), attempts: 0, elsewhere: false, last_failure: None }
+    fn new(time: CallTime, patience: Patience, retries: Retries) -> Self {
+        Self {
+            time,
+            patience,
+            retries,
+            tried: Tried::new(),
+            attempts: 0,
+            elsewhere: false,
+            last_failure: None,
+        }
     }
 }

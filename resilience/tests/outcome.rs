@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Response, StatusCode};
-use resilience::outcome::{Again, Evidence, Kind, Meaning};
+use resilience::outcome::{Again, Evidence, Kind, Meaning, Pushback};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tonic::client::Grpc;
@@ -177,7 +177,8 @@ async fn every_code_of_the_peers_means_what_the_table_says() {
 #[tokio::test]
 async fn a_peer_says_when_it_may_be_asked_again_or_that_it_may_not() {
     let in_a_moment = meaning(Does::SaysWithPushback("120")).await;
-    assert_eq!((in_a_moment.again, in_a_moment.pushback), (Again::Yes, Some(Duration::from_millis(120))));
+    let order = Some(Pushback::Order(Duration::from_millis(120)));
+    assert_eq!((in_a_moment.again, in_a_moment.pushback), (Again::Yes, order));
     for never in ["-1", "soon", ""] {
         assert_eq!(meaning(Does::SaysWithPushback(never)).await.again, Again::No, "{never:?}");
     }

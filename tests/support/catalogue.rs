@@ -24,6 +24,8 @@ pub struct Shop {
     pub land_rule: String,
     /// Denies what is perishable in the land.
     pub milk_rule: String,
+    /// Allows it in the city.
+    pub city_rule: String,
     /// The revision token of the import.
     pub revision: String,
 }
@@ -83,20 +85,34 @@ pub async fn import(service: &Service, rows: Vec<import_row::Row>) -> wire::Impo
 
 /// Imports the small catalogue.
 pub async fn open_shop(service: &Service) -> Shop {
-    let [milk, rock, land, city, island, land_rule, milk_rule] = std::array::from_fn(|_| id());
-    let answer = import(
-        service,
-        vec![
-            import_row::Row::Location(location(&land, None, "land")),
-            import_row::Row::Location(location(&city, Some(&land), "city")),
-            import_row::Row::Location(location(&island, Some(&land), "island")),
-            import_row::Row::Product(product(&milk, "milk", &["perishable"])),
-            import_row::Row::Product(product(&rock, "rock", &[])),
-            import_row::Row::Rule(rule(&land_rule, wire::Effect::Allow, None, &land)),
-            import_row::Row::Rule(rule(&milk_rule, wire::Effect::Deny, Some("perishable"), &land)),
-            import_row::Row::Rule(rule(&id(), wire::Effect::Allow, Some("perishable"), &city)),
-        ],
-    )
-    .await;
-    Shop { milk, rock, land, city, island, land_rule, milk_rule, revision: answer.revision }
+    let mut shop = Shop::plan();
+    shop.revision = stock(service, &shop).await;
+    shop
+}
+
+/// Imports a shop that was planned, and gives back the revision token. Several Products can have the same one.
+pub async fn stock(service: &Service, shop: &Shop) -> String {
+    let Shop { milk, rock, land, city, island, land_rule, milk_rule, city_rule, .. } = shop;
+    let rows = vec![
+        import_row::Row::Location(location(land, None, "land")),
+        import_row::Row::Location(location(city, Some(land), "city")),
+        import_row::Row::Location(location(island, Some(land), "island")),
+        import_row::Row::Product(product(milk, "milk", &["perishable"])),
+        import_row::Row::Product(product(rock, "rock", &[])),
+        import_row::Row::Rule(rule(land_rule, wire::Effect::Allow, None, land)),
+        import_row::Row::Rule(rule(milk_rule, wire::Effect::Deny, Some("perishable"), land)),
+        import_row::Row::Rule(rule(city_rule, wire::Effect::Allow, Some("perishable"), city)),
+    ];
+    import(service, rows).await.revision
+}
+
+// === impl Shop ===
+
+impl Shop {
+    /// Fresh ids, and nothing imported yet.
+    pub fn plan() -> Self {
+        let [milk, rock, land, city, island, land_rule, milk_rule, city_rule] = std::array::from_fn(|_| id());
+        let revision = String::new();
+        Self { milk, rock, land, city, island, land_rule, milk_rule, city_rule, revision }
+    }
 }

@@ -1,13 +1,19 @@
 //! What stories are told with: real binaries, real databases, real sockets.
 
 pub mod binaries;
+pub mod callers;
 pub mod catalogue;
 pub mod clients;
 pub mod databases;
 pub mod deliveries;
+pub mod faults;
+pub mod fragile;
+pub mod gateway;
 pub mod long_import;
+pub mod metrics;
 pub mod operator;
 pub mod outage;
+pub mod port;
 pub mod process;
 pub mod proxy;
 pub mod questions;
@@ -15,6 +21,7 @@ pub mod raw;
 pub mod refusal;
 pub mod rude;
 pub mod services;
+pub mod silence;
 pub mod strange;
 
 use std::time::Duration;

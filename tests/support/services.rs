@@ -38,8 +38,14 @@ pub async fn delivery(database: &Throwaway, product: SocketAddr) -> Service {
 
 /// A Delivery with more flags.
 pub async fn delivery_with(database_url: &str, product: SocketAddr, flags: &[&str]) -> Service {
-    let product_url = format!("http://{product}");
-    let arguments = ["--database-url", database_url, "--product-url", &product_url];
+    delivery_of(database_url, &[product], flags).await
+}
+
+/// A Delivery with more flags that asks several Products.
+pub async fn delivery_of(database_url: &str, products: &[SocketAddr], flags: &[&str]) -> Service {
+    let product_urls: Vec<_> = products.iter().map(|product| format!("http://{product}")).collect();
+    let product_urls = product_urls.join(",");
+    let arguments = ["--database-url", database_url, "--product-url", &product_urls];
     let delivery = Service::start("delivery", None, &[&arguments, flags].concat()).await;
     until_health_is(&delivery, ServingStatus::Serving).await;
     delivery

@@ -23,11 +23,13 @@ pub async fn killed() {
     let ends = steady(&system, 500.0, Duration::from_secs(seconds), DEADLINE).await;
     let attempts = system.attempts().await - before;
     println!(
-        "killed: {} calls under STRICT, {}: p50 {}, p99 {}; attempts on Product: {attempts} in {seconds} s",
+        "killed: {} calls under STRICT, {}: p50 {}, p99 {}; attempts on Product: {attempts} in {seconds} s \
+         (in all: {})",
         ends.len(),
         ends.failures(),
         ms(ends.quantile(0.50)),
         ms(ends.quantile(0.99)),
+        system.outcomes().await,
     );
 }
 
@@ -109,9 +111,10 @@ pub async fn rolling() {
     system.products = products;
     let failed = ends.0.iter().filter(|end| end.code != Code::Ok).count();
     println!(
-        "rolling: {} calls through a restart of three, {failed} failed ({}), p99 {}",
+        "rolling: {} calls through a restart of three, {failed} failed ({}), p99 {}; attempts: {}",
         ends.len(),
         ends.failures(),
         ms(ends.quantile(0.99)),
+        system.outcomes().await,
     );
 }

@@ -18,6 +18,7 @@ use uuid::Uuid;
 const PRODUCT: &str = "0190b0a0-0000-7000-8000-00000000000a";
 const LOCATION: &str = "0190b0a0-0000-7000-8000-00000000000b";
 const RULE: &str = "0190b0a0-0000-7000-8000-00000000000c";
+const ATTEMPTS: &str = "candeliver_product_client_attempts_total";
 const START_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// One process, at one address however often it is started.
@@ -69,19 +70,34 @@ impl System {
         DeliveryServiceClient::new(self.delivery.channel())
     }
 
-    /// The sum of a metric of Delivery's over all its labels.
-    pub async fn metric(&self, name: &str) -> f64 {
-        let mut page = String::new();
-        let mut stream = TcpStream::connect(("127.0.0.1", self.admin_port)).await.unwrap();
-        stream.write_all(b"GET /metrics HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").await.unwrap();
-        stream.read_to_string(&mut page).await.unwrap();
-        let of_it = page.lines().filter(|line| line.split(['{', ' ']).next() == Some(name));
-        of_it.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum()
+    /// How Delivery's attempts on Product ended, all endpoints together.
+    pub async fn outcomes(&self) -> String {
+        let page = self.metrics().await;
+        let mut sums = std::collections::BTreeMap::<&str, f64>::new();
+        for line in page.lines().filter(|line| line.starts_with(ATTEMPTS)) {
+            let outcome = line.split("outcome=\"").nth(1).and_then(|rest| rest.split('"').next());
+            let number = line.rsplit(' ').next().and_then(|number| number.parse::<f64>().ok());
+            if let (Some(outcome), Some(number)) = (outcome, number.filter(|number| *number > 0.0)) {
+                *sums.entry(outcome).or_default() += number;
+            }
+        }
+        let told: Vec<_> = sums.iter().map(|(outcome, number)| format!("{number} {outcome}")).collect();
+        told.join(", ")
     }
 
     /// Attempts that Delivery made on any endpoint.
     pub async fn attempts(&self) -> f64 {
-        self.metric("candeliver_product_client_attempts_total").await
+        let page = self.metrics().await;
+        let of_it = page.lines().filter(|line| line.starts_with(ATTEMPTS));
+        of_it.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum()
+    }
+
+    async fn metrics(&self) -> String {
+        let mut page = String::new();
+        let mut stream = TcpStream::connect(("127.0.0.1", self.admin_port)).await.unwrap();
+        stream.write_all(b"GET /metrics HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").await.unwrap();
+        stream.read_to_string(&mut page).await.unwrap();
+        page
     }
 }
 

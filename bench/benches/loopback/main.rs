@@ -93,6 +93,7 @@ fn stack(addresses: &[SocketAddr], hedge: Option<HedgeSettings>) -> Stack<Client
         budget: BudgetSettings { per_ten_thousand: 1_000, capacity_tokens: 100, reserve_per_second: 2 },
         hedge,
         classify: Meaning::of,
+        weighs: true,
         judged_from: Duration::from_millis(200),
     };
     let random = Random::seeded(1);

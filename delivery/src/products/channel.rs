@@ -7,22 +7,25 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use hyper::rt::{Read, Write};
 use hyper_util::client::legacy::connect::HttpConnector;
 use proto::product::v1 as wire;
 use proto::product::v1::product_service_client::ProductServiceClient;
 use resilience::endpoints::{Reconnect, ReconnectSettings};
 use resilience::{Attempt, Connect, Random};
 use tonic::Status;
-use tonic::transport::{Channel, Endpoint};
+use tonic::transport::{Channel, Endpoint, Uri};
 use tower::Service;
 
 use super::question::{BatchQuestion, Question};
 
-/// How long making a connection may take. A call gives up earlier; the attempt goes on for the next one.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
-/// The pauses after connections that could not be made: each is over before the next probe of a breaker.
-const RECONNECT: ReconnectSettings =
-    ReconnectSettings { first: Duration::from_millis(10), max: Duration::from_millis(80) };
+/// A connection within one data centre takes a millisecond; an attempt that finds none in that time goes elsewhere. The
+/// pauses after failed ones are short beside a breaker's waits, whose probes are to find one attempted.
+const RECONNECT: ReconnectSettings = ReconnectSettings {
+    timeout: Duration::from_millis(200),
+    first: Duration::from_millis(10),
+    max: Duration::from_millis(80),
+};
 /// How often an unanswered ping is sent, and how long it is waited for: a peer that is gone without a word is noticed
 /// within the sum.
 const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(5);
@@ -45,18 +48,14 @@ pub fn over_tcp(random: Random) -> Connect<ProductClient> {
     Arc::new(move |address| {
         let mut tcp = HttpConnector::new();
         tcp.set_nodelay(true);
-        tcp.set_connect_timeout(Some(CONNECT_TIMEOUT));
-        let paced = Reconnect::new(tcp, RECONNECT, random.clone());
-        ProductClient::new(endpoint(address).connect_with_connector_lazy(paced))
+        ProductClient::new(address, tcp, random.clone())
     })
 }
 
 /// How a connection to an address is kept, whatever it is made by.
-#[must_use]
-pub fn endpoint(address: SocketAddr) -> Endpoint {
-    let uri = format!("http://{address}").parse().expect("an address makes a URI");
-    Endpoint::from(<tonic::transport::Uri as Clone>::clone(&uri))
-        .connect_timeout(CONNECT_TIMEOUT)
+fn endpoint(address: SocketAddr) -> Endpoint {
+    let uri: Uri = format!("http://{address}").parse().expect("an address makes a URI");
+    Endpoint::from(uri)
         .tcp_nodelay(true)
         .http2_keep_alive_interval(KEEP_ALIVE_INTERVAL)
         .keep_alive_timeout(KEEP_ALIVE_TIMEOUT)
@@ -68,9 +67,17 @@ pub fn endpoint(address: SocketAddr) -> Endpoint {
 // === impl ProductClient ===
 
 impl ProductClient {
-    /// Over a channel.
+    /// Of an address, over the connections that `connector` makes.
     #[must_use]
-    pub fn new(channel: Channel) -> Self {
+    pub fn new<C>(address: SocketAddr, connector: C, random: Random) -> Self
+    where
+        C: Service<Uri> + Send + 'static,
+        C::Response: Read + Write + Unpin + Send + 'static,
+        C::Error: Into<Box<dyn std::error::Error + Send + Sync>> + Send + 'static,
+        C::Future: Send + 'static,
+    {
+        let paced = Reconnect::new(connector, RECONNECT, random);
+        let channel = endpoint(address).connect_with_connector_lazy(paced);
         Self(ProductServiceClient::new(channel).max_decoding_message_size(MAX_ANSWER_BYTES))
     }
 }

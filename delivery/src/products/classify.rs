@@ -15,7 +15,7 @@ const MAX_RETRY_AFTER: Duration = Duration::from_secs(60);
 /// What an attempt's error means: as everywhere, but for one of Product's answers, which another endpoint may not give.
 pub(super) fn meaning(status: &Status) -> Meaning {
     let meaning = Meaning::of(status);
-    if is_revision_not_reached(status) { meaning.elsewhere() } else { meaning }
+    if is_revision_not_reached(status) { meaning.not_here() } else { meaning }
 }
 
 /// Two errors are about the question's min_revision; every other one is silence.
@@ -47,14 +47,17 @@ fn bad_revision(status: &Status) -> Option<BadRevision> {
 
 fn why(error: &CallError) -> Why {
     match &error.cause {
-        _ if error.out_of_callers_time => Why::CallersDeadline,
+        // Product's wait for a revision ends shortly before the deadline does.
+        Cause::Failed(status) if is_revision_not_reached(status) => Why::RevisionNotReached,
+        Cause::TimedOut | Cause::Failed(_) | Cause::Refused(Refusal::NoTime) if error.out_of_callers_time => {
+            Why::CallersDeadline
+        }
         Cause::TimedOut | Cause::Refused(Refusal::NoTime) => Why::TooSlow,
         Cause::Refused(Refusal::Full) => Why::Full,
         Cause::Refused(Refusal::AllOpen) => Why::BreakerOpen,
         Cause::Refused(Refusal::NoEndpoints) => Why::NoEndpoints,
         // What went wrong on the way has a source; an answer of Product's own has none.
         Cause::Failed(status) if std::error::Error::source(status).is_some() => Why::Unreachable,
-        Cause::Failed(status) if is_revision_not_reached(status) => Why::RevisionNotReached,
         Cause::Failed(status) => match status.code() {
             Code::Unavailable | Code::ResourceExhausted => Why::Unready,
             _ => Why::Failing,
@@ -75,7 +78,7 @@ mod tests {
     use super::*;
 
     fn failed(cause: Cause) -> CallError {
-        CallError { cause, attempts: 1, retry_after: None, all_open: false, out_of_callers_time: false }
+        CallError { cause, attempts: 1, retry_after: None, out_of_callers_time: false }
     }
 
     fn answer(failure: Failure) -> Answer<()> {
@@ -108,7 +111,7 @@ mod tests {
     fn a_revision_that_one_endpoint_has_not_reached_another_may_have() {
         let not_reached = Failure::new(Code::FailedPrecondition, "REVISION_NOT_REACHED", "x").into_status();
         let meaning = meaning(&not_reached);
-        assert_eq!((meaning.evidence, meaning.again), (Evidence::Success, Again::Elsewhere));
+        assert_eq!((meaning.evidence, meaning.again), (Evidence::Neutral, Again::Elsewhere));
         let other = Failure::new(Code::FailedPrecondition, "EPOCH_MISMATCH", "x").into_status();
         assert_eq!(super::meaning(&other).again, Again::No);
     }

@@ -21,8 +21,8 @@ const RESERVE: Duration = Duration::from_millis(50);
 const RESERVE_FRACTION: u32 = 4;
 /// Less than this is not worth asking in: a call within one machine takes half of it.
 const FLOOR: Duration = Duration::from_millis(1);
-/// The verifier asks one batch at a time; two more for one that is being given up.
-const VERIFY_CALLS: u32 = 3;
+/// The verifier asks one batch at a time.
+const VERIFY_CALLS: u32 = 1;
 /// The verifier tries again by itself, with pauses: a batch is retried once, and only if most of them go well.
 const VERIFY_ATTEMPTS: u32 = 2;
 const VERIFY_BUDGET: BudgetSettings =
@@ -105,9 +105,9 @@ pub struct ProductSettings {
           value_parser = clap::value_parser!(u32).range(0..=1_000))]
     pub product_retry_reserve: u32,
 
-    /// By how many seconds of results each endpoint's breaker judges. Ten are enough to see an outage among few calls, and
-    /// few enough to forget one.
-    #[arg(long, env = "CANDELIVER_PRODUCT_BREAKER_WINDOW_SECONDS", value_name = "SECONDS", default_value_t = 10,
+    /// By how many seconds of results each endpoint's breaker judges. An outage is seen when it has lasted for half of them;
+    /// three are enough to see more than a moment's trouble, and too few to remember it for long.
+    #[arg(long, env = "CANDELIVER_PRODUCT_BREAKER_WINDOW_SECONDS", value_name = "SECONDS", default_value_t = 3,
           value_parser = clap::value_parser!(u32).range(1..=600))]
     pub product_breaker_window_seconds: u32,
 
@@ -195,7 +195,8 @@ impl ProductSettings {
             },
             hedge: self.hedge(),
             classify: classify::meaning,
-            judged_from: slow.min(attempt),
+            weighs: true,
+            judged_from: slow.min(attempt).min(Duration::from_millis(self.product_timeout_ms)),
         }
     }
 
@@ -208,6 +209,8 @@ impl ProductSettings {
             retry: RetrySettings { max_attempts: VERIFY_ATTEMPTS, ..live.retry },
             budget: VERIFY_BUDGET,
             hedge: None,
+            // A batch takes longer than one question, on any endpoint.
+            weighs: false,
             ..live
         }
     }
@@ -268,6 +271,16 @@ mod tests {
         let live = settings.live();
         assert!(live.deadline.attempt * live.retry.max_attempts <= live.deadline.cap);
         assert!(live.judged_from < live.deadline.attempt);
+        for (timeout, attempt, slow) in [(150, 300, 200), (1_000, 5_000, 2_000), (50, 10, 1_000)] {
+            let extreme = ProductSettings {
+                product_timeout_ms: timeout,
+                product_attempt_timeout_ms: attempt,
+                product_slow_ms: slow,
+                ..ProductSettings::default()
+            };
+            let least = Duration::from_millis(timeout.min(attempt).min(slow));
+            assert_eq!(extreme.live().judged_from, least, "a Product that hangs is noticed");
+        }
         assert!(settings.breaker().max_open <= Duration::from_secs(1));
         assert_eq!((live.hedge, settings.limit()), (None, None));
     }

@@ -44,11 +44,21 @@ impl ProductTargets {
         Some(Arc::new(move || {
             let targets = Arc::clone(&targets);
             Box::pin(async move {
-                let mut found = Vec::new();
+                let (mut found, mut lost) = (Vec::new(), None);
                 for target in targets.iter() {
-                    found.extend(tokio::net::lookup_host((target.host.as_str(), target.port)).await?);
+                    match target.address() {
+                        Some(address) => found.push(address),
+                        None => match tokio::net::lookup_host((target.host.as_str(), target.port)).await {
+                            Ok(addresses) => found.extend(addresses),
+                            // One name that is not known takes nothing from the others.
+                            Err(error) => lost = Some(error),
+                        },
+                    }
                 }
-                Ok(found)
+                match lost {
+                    Some(error) if found.is_empty() => Err(error),
+                    _ => Ok(found),
+                }
             })
         }))
     }
@@ -111,6 +121,15 @@ mod tests {
             assert!(bad.parse::<ProductTargets>().is_err(), "{bad}");
         }
         assert!(vec!["http://a:1"; MAX_TARGETS + 1].join(",").parse::<ProductTargets>().is_err());
+    }
+
+    #[tokio::test]
+    async fn a_name_that_is_not_known_takes_nothing_from_an_address_beside_it() {
+        let mixed: ProductTargets = "http://127.0.0.1:1,http://no-such-host.invalid:2".parse().unwrap();
+        let resolve = mixed.resolver().unwrap();
+        assert_eq!(resolve().await.unwrap(), ["127.0.0.1:1".parse().unwrap()]);
+        let unknown: ProductTargets = "http://no-such-host.invalid:2".parse().unwrap();
+        assert!(unknown.resolver().unwrap()().await.is_err());
     }
 
     #[test]

@@ -39,7 +39,7 @@ impl Product {
         }
         self.heal(sim);
         let ms = |least: u64, most: usize| Duration::from_millis(least + random.below(most) as u64);
-        self.state = match random.below(8) {
+        self.state = match random.below(9) {
             0 => {
                 sim.crash(self.name.as_str());
                 Fault::Crashed
@@ -56,6 +56,7 @@ impl Product {
             4 => self.says(Says::Nothing),
             5 => self.says(Says::Error(Status::unavailable("x"))),
             6 => self.says(Says::Error(Status::internal("x"))),
+            7 => self.says(Says::Error(Status::resource_exhausted("x"))),
             _ => {
                 // A rolling restart's way.
                 sim.bounce(self.name.as_str());

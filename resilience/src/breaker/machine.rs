@@ -86,10 +86,7 @@ enum NotedSlow {
 
 /// That a call was not let through.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Refused {
-    /// When the next one may be; `None`: when a probe has answered.
-    pub retry_after: Option<Duration>,
-}
+pub struct Refused;
 
 /// A change of state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -178,8 +175,10 @@ impl Machine {
                 self.probes.in_flight += 1;
                 Ok((Ticket { is_probe: true, ..Ticket::closed(self.generation) }, change))
             }
-            State::HalfOpen => Err(self.refuse(None)),
-            State::Open => Err(self.refuse(Some(self.open_until.saturating_duration_since(now)))),
+            State::HalfOpen | State::Open => {
+                self.refused += 1;
+                Err(Refused)
+            }
         }
     }
 
@@ -233,16 +232,15 @@ impl Machine {
         }
     }
 
-    /// Takes back the ticket of a call that ended without a result. One that was slow until then was that.
+    /// Takes back the ticket of a call that ended without a result. One that was slow until then was that; a probe that was
+    /// can open the breaker again, but no probe closes it without an answer.
     pub fn cancel(&mut self, ticket: &Ticket, now: Instant, chance: impl Fn() -> f64) -> Option<Change> {
         if ticket.generation != self.generation || !ticket.is_probe {
             return None;
         }
-        if ticket.slow.is_some() {
-            return self.judge_probe(CallResult { failed: false, slow: true }, now, chance);
-        }
         self.probes.in_flight -= 1;
-        None
+        let alone = Counts { calls: 1, failures: 0, slow: 1 };
+        (ticket.slow.is_some() && self.trips(alone)).then(|| self.open(alone, now, chance))
     }
 
     /// Moves it, as an operator may.
@@ -302,15 +300,20 @@ impl Machine {
         self.probes.in_flight + self.probes.counts.calls < self.settings.half_open_calls.max(1)
     }
 
-    fn refuse(&mut self, retry_after: Option<Duration>) -> Refused {
-        self.refused += 1;
-        Refused { retry_after }
-    }
-
     /// After a result was noted, which has dropped what no longer counts.
     fn judge_window(&mut self, now: Instant, chance: impl Fn() -> f64) -> Option<Change> {
         let counts = self.window.noted();
         (counts.calls >= self.least() && self.trips(counts)).then(|| self.open(counts, now, chance))
+    }
+
+    /// How long it refuses yet, or, while probes are under way, how long it would if they failed.
+    #[must_use]
+    pub fn retry_after(&self, now: Instant) -> Duration {
+        match self.state {
+            State::Closed => Duration::ZERO,
+            State::Open => self.open_until.saturating_duration_since(now),
+            State::HalfOpen => self.wait(|| 0.5),
+        }
     }
 
     fn judge_probe(&mut self, result: CallResult, now: Instant, chance: impl Fn() -> f64) -> Option<Change> {

@@ -10,14 +10,16 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 use tower::Service;
 
 use crate::random::Random;
 
-/// How long the pauses are.
+/// How long a connection may take, and the pauses after one that failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ReconnectSettings {
+    /// How long making a connection may take. Shorter than an attempt, which else would time out where it should move on.
+    pub timeout: Duration,
     /// The first one.
     pub first: Duration,
     /// The longest; each is twice the one before, less up to a half of it by chance. Shorter than a breaker's wait, or its
@@ -57,7 +59,7 @@ where
     C: Service<T>,
     C::Error: Into<BoxError>,
     C::Future: Send + 'static,
-    C::Response: 'static,
+    C::Response: Send + 'static,
 {
     type Response = C::Response;
     type Error = BoxError;
@@ -74,9 +76,16 @@ where
             return Box::pin(async { Err(refused.into()) });
         }
         let (settings, chance) = (self.settings, self.random.fraction());
-        let connecting = self.connector.call(target);
+        let connecting = timeout(settings.timeout, self.connector.call(target));
+        // In a task of its own: a channel stops looking after it when the call that wanted it gives up.
+        let connecting = tokio::spawn(async move {
+            match connecting.await {
+                Ok(connected) => connected.map_err(Into::into),
+                Err(_) => Err(io::Error::new(io::ErrorKind::TimedOut, "no connection in time").into()),
+            }
+        });
         Box::pin(async move {
-            let connected = connecting.await.map_err(Into::into);
+            let connected = connecting.await.unwrap_or_else(|panicked| Err(panicked.into()));
             let mut pauses = pauses.lock().unwrap_or_else(PoisonError::into_inner);
             match &connected {
                 Ok(_) => *pauses = Pauses::default(),
@@ -108,8 +117,11 @@ mod tests {
 
     use super::*;
 
-    const SETTINGS: ReconnectSettings =
-        ReconnectSettings { first: Duration::from_millis(20), max: Duration::from_millis(100) };
+    const SETTINGS: ReconnectSettings = ReconnectSettings {
+        timeout: Duration::from_millis(200),
+        first: Duration::from_millis(20),
+        max: Duration::from_millis(100),
+    };
 
     #[tokio::test(start_paused = true)]
     async fn a_dead_endpoint_is_dialled_ever_more_seldom_and_one_that_is_back_at_once() {

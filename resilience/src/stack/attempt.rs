@@ -10,7 +10,7 @@ use tonic::metadata::MetadataValue;
 use tonic::{Request, Status};
 use tower::Service;
 
-use super::Way;
+use super::{Patience, Way};
 use crate::breaker::{CallEnd, Permit};
 use crate::caller::Caller;
 use crate::deadline::AttemptTime;
@@ -39,6 +39,7 @@ pub(super) struct Try<'a, S> {
     pub(super) time: AttemptTime,
     pub(super) begun: Instant,
     pub(super) previous_attempts: u32,
+    pub(super) patience: Patience,
 }
 
 /// An attempt without an answer.
@@ -48,8 +49,13 @@ pub(super) struct Failed {
     pub(super) cause: Cause,
 }
 
-/// Counts an attempt as cancelled, unless it ended.
-struct Ending<'a>(Option<&'a Endpoint>);
+/// Counts an attempt as cancelled, unless it ended, and keeps what is known of how long it would have taken.
+struct Ending<'a> {
+    caller: &'a Caller,
+    /// `None` once it ended.
+    endpoint: Option<&'a Endpoint>,
+    begun: Instant,
+}
 
 // === impl Attempt ===
 
@@ -73,28 +79,40 @@ impl<S> Try<'_, S> {
     where
         S: Service<Attempt<Q>, Response = A, Error = Status>,
     {
-        let Self { caller, way: Way { endpoint, mut client, mut permit }, time, begun, previous_attempts } =
-            self;
-        let mut ending = Ending(Some(endpoint));
+        let Self {
+            caller,
+            way: Way { endpoint, mut client, mut permit },
+            time,
+            begun,
+            previous_attempts,
+            patience,
+        } = self;
+        let mut ending = Ending { caller, endpoint: Some(endpoint), begun };
         let waiting = endpoint.load.begin();
         let attempt = Attempt { message, timeout: time.timeout, previous_attempts };
         let answering = async {
             poll_fn(|cx| client.poll_ready(cx)).await?;
             client.call(attempt).await
         };
-        let slow = endpoint.breaker.slow();
+        let waits = patience == Patience::Waits;
+        let slow = endpoint.breaker.slow().filter(|_| !waits);
         let answered = within(answering, &mut permit, slow.map(|slow| begun + slow), time.until).await;
 
         let (now, in_flight) = (Instant::now(), endpoint.load.in_flight());
         drop(waiting);
-        ending.0 = None;
+        ending.endpoint = None;
         let outcome = match answered {
             Some(Ok(answer)) => Ok(answer),
             Some(Err(status)) => Err(caller.failed(status, &time)),
             None => Err(caller.timed_out(&time)),
         };
         let meaning = outcome.as_ref().map_or_else(|failed| failed.meaning, |_| Meaning::SUCCESS);
-        caller.judge(endpoint, permit, meaning, now - begun, in_flight, now);
+        if waits && meaning.evidence == Evidence::Success {
+            endpoint.count(meaning.kind);
+            permit.finish(CallEnd::Success, Duration::ZERO, now);
+        } else {
+            caller.judge(endpoint, permit, meaning, now - begun, in_flight, now);
+        }
         outcome
     }
 }
@@ -122,8 +140,10 @@ async fn within<A>(
 
 impl Drop for Ending<'_> {
     fn drop(&mut self) {
-        if let Some(endpoint) = self.0 {
+        if let Some(endpoint) = self.endpoint {
             endpoint.count(Kind::Cancelled);
+            let now = Instant::now();
+            self.caller.note_at_least(endpoint, now - self.begun, now);
         }
     }
 }
@@ -169,15 +189,31 @@ impl Caller {
         };
         permit.finish(end, took, now);
         match meaning.evidence {
-            Evidence::Success => endpoint.load.note(took, now),
+            Evidence::Success | Evidence::TimedOut => {
+                if let Some(limit) = &endpoint.limit {
+                    limit.note(took, in_flight, now);
+                }
+                if let Some(latencies) = &self.latencies {
+                    latencies.note(took);
+                }
+            }
+            Evidence::Neutral if meaning.kind == Kind::Hurried => self.note_at_least(endpoint, took, now),
+            Evidence::Neutral | Evidence::Failure | Evidence::FailsProbe => {}
+        }
+        match meaning.evidence {
+            Evidence::Success if self.settings.weighs => endpoint.load.note(took, now),
             // As long as a whole attempt, or failing fast would pay.
             Evidence::Failure | Evidence::TimedOut | Evidence::FailsProbe => {
                 endpoint.load.note(took.max(self.settings.deadline.attempt), now);
             }
-            Evidence::Neutral => return,
+            Evidence::Success | Evidence::Neutral => {}
         }
-        if let Some(limit) = &endpoint.limit {
-            limit.note(took, in_flight, now);
+    }
+
+    /// Nobody waited for the end of an attempt, but so long it lasted.
+    fn note_at_least(&self, endpoint: &Endpoint, took: Duration, now: Instant) {
+        if self.settings.weighs {
+            endpoint.load.note_at_least(took, now);
         }
         if let Some(latencies) = &self.latencies {
             latencies.note(took);

@@ -156,8 +156,9 @@ impl Model {
         let took_long = self.now_ms - call.begun_ms > SLOW_MS || end == Some(CallEnd::SlowFailure);
         match (end, call.noted) {
             (None | Some(CallEnd::Neutral), _) if call.is_probe && call.slow => {
-                self.note(false, true);
-                self.judge();
+                if self.settings.slow_rate_percent <= 100 {
+                    self.enter(State::Open);
+                }
             }
             (None | Some(CallEnd::Neutral), _) => {}
             (Some(_), Some(place)) => {

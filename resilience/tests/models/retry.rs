@@ -5,7 +5,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 use resilience::budget::{Budget, BudgetSettings};
 use resilience::deadline::{CallTime, DeadlineSettings};
-use resilience::outcome::{Again, Evidence, Kind, Meaning};
+use resilience::outcome::{Again, Evidence, Kind, Meaning, Pushback};
 use resilience::retry::{Circumstances, Next, Retries, RetrySettings, Stop};
 use tokio::time::Instant;
 
@@ -17,6 +17,7 @@ struct Failure {
     /// How long the attempt took.
     took_ms: u64,
     others: bool,
+    anywhere: bool,
     chance: f64,
 }
 
@@ -28,13 +29,20 @@ fn failure() -> impl Strategy<Value = Failure> {
         2 => Just(Again::Unprocessed),
         2 => Just(Again::Unsent),
     ];
-    let evidence = prop_oneof![Just(Evidence::Success), Just(Evidence::Failure)];
-    let pushback = prop::option::weighted(0.2, (0..3_000_u64).prop_map(Duration::from_millis));
-    (again, evidence, pushback, 0..400_u64, any::<bool>(), 0.0..1.0).prop_map(
-        |(again, evidence, pushback, took_ms, others, chance)| Failure {
+    let evidence = prop_oneof![Just(Evidence::Neutral), Just(Evidence::Failure)];
+    let pushback = prop::option::weighted(
+        0.2,
+        (0..3_000_u64, any::<bool>()).prop_map(|(ms, is_hint)| {
+            let pause = Duration::from_millis(ms);
+            if is_hint { Pushback::Hint(pause) } else { Pushback::Order(pause) }
+        }),
+    );
+    (again, evidence, pushback, 0..400_u64, any::<(bool, bool)>(), 0.0..1.0).prop_map(
+        |(again, evidence, pushback, took_ms, (others, same), chance)| Failure {
             meaning: Meaning { evidence, again, pushback, kind: Kind::Failed },
             took_ms,
             others,
+            anywhere: others || same,
             chance,
         },
     )
@@ -76,8 +84,8 @@ proptest! {
         let (mut charged, mut resent, mut moved) = (0, 0, 0);
         for failure in failures {
             now += Duration::from_millis(failure.took_ms);
-            let Failure { meaning, others, chance, .. } = failure;
-            let around = Circumstances { now, now_ns: 0, time: &time, others, chance };
+            let Failure { meaning, others, anywhere, chance, .. } = failure;
+            let around = Circumstances { now, now_ns: 0, time: &time, others, anywhere, chance };
             let next = retries.next(&meaning, &budget, around);
             match next {
                 Next::Stop(why) => {
@@ -86,11 +94,13 @@ proptest! {
                         Stop::Attempts => prop_assert_eq!(charged + 1, max_attempts),
                         Stop::Budget => prop_assert_eq!(budget.tokens(), 0),
                         Stop::Time => {
-                            let least = meaning.pushback.unwrap_or_default();
+                            let least = meaning.pushback.map(Pushback::pause).unwrap_or_default();
                             let most = least.max(settings.max_pause);
                             prop_assert!(time.remaining(now) < most + FLOOR, "there was time");
                         }
-                        Stop::NowhereElse => prop_assert!(meaning.again == Again::Elsewhere && (!others || moved > 0)),
+                        Stop::NowhereElse => {
+                            prop_assert!(!anywhere || (meaning.again == Again::Elsewhere && (!others || moved > 0)));
+                        }
                     }
                     break;
                 }
@@ -102,11 +112,16 @@ proptest! {
                         charged += 1;
                         let grown = settings.first_pause * (1 << (charged - 1).min(16));
                         let longest = grown.min(settings.max_pause);
-                        prop_assert!(elsewhere || meaning.pushback.map_or(pause <= longest, |asked| pause == asked));
+                        match meaning.pushback {
+                            _ if meaning.again == Again::Elsewhere => prop_assert_eq!(pause, Duration::ZERO),
+                            Some(Pushback::Hint(_)) if elsewhere => prop_assert!(pause <= longest),
+                            Some(asked) => prop_assert_eq!(pause, asked.pause()),
+                            None => prop_assert!(pause <= longest),
+                        }
                     } else {
                         prop_assert_eq!(pause, Duration::ZERO);
                         match meaning.again {
-                            Again::Elsewhere => prop_assert_eq!(meaning.evidence, Evidence::Success),
+                            Again::Elsewhere => prop_assert_eq!(meaning.evidence, Evidence::Neutral),
                             _ => resent += 1,
                         }
                     }

@@ -19,7 +19,10 @@ async fn an_answer_takes_one_attempt() {
     let stack = world.stack(1, settings());
     assert_eq!(stack.call((), None).await.unwrap(), 0);
     assert_eq!(world.asked().len(), 1);
-    assert_eq!((world.asked()[0].timeout, world.asked()[0].previous_attempts), (ms(300), 0));
+    assert_eq!((world.asked()[0].timeout, world.asked()[0].previous_attempts), (ms(1_000), 0));
+    // Now there is a token for a retry, and time is kept for it.
+    stack.call((), None).await.unwrap();
+    assert_eq!(world.asked()[1].timeout, ms(300));
 }
 
 #[tokio::test(start_paused = true)]
@@ -148,7 +151,7 @@ async fn an_open_breaker_refuses_at_once_says_until_when_and_lets_one_probe_thro
     }
     let reached = world.asked().len();
     let error = stack.call((), None).await.unwrap_err();
-    assert!(matches!(error.cause, Cause::Refused(Refusal::AllOpen)) && error.all_open);
+    assert!(matches!(error.cause, Cause::Refused(Refusal::AllOpen)));
     assert!(error.retry_after.unwrap() <= ms(1_000));
     assert_eq!(world.asked().len(), reached);
 
@@ -219,7 +222,7 @@ async fn an_endpoint_that_fails_fast_attracts_no_calls() {
 async fn what_a_service_knows_better_it_says_itself() {
     fn classify(status: &Status) -> Meaning {
         let meaning = Meaning::of(status);
-        if status.message() == "not yet" { meaning.elsewhere() } else { meaning }
+        if status.message() == "not yet" { meaning.not_here() } else { meaning }
     }
     let world = World::default();
     let stack = world.stack(2, CallSettings { classify, ..settings() });

@@ -74,6 +74,7 @@ pub fn settings() -> CallSettings {
         budget: BudgetSettings { per_ten_thousand: 10_000, capacity_tokens: 100, reserve_per_second: 0 },
         hedge: None,
         classify: Meaning::of,
+        weighs: true,
         judged_from: ms(100),
     }
 }

@@ -6,8 +6,9 @@ use crate::openmetrics::Page;
 use crate::tables::table;
 use crate::words::grouped;
 
-/// Ends of an attempt that are no failure of the endpoint: it answered, or nobody waited for it any more.
-const NO_FAILURES: [&str; 3] = ["ok", "answered", "cancelled"];
+/// Ends of an attempt that are no failure of the endpoint: it answered, or nobody waited for it long enough, or its
+/// connection had come of age.
+const NO_FAILURES: [&str; 5] = ["ok", "answered", "cancelled", "hurried", "not_processed"];
 
 /// What Delivery's metrics page tells of Product.
 #[derive(Debug)]
