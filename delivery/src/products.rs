@@ -39,7 +39,6 @@ use resilience::{CallError, Caller, Connect, Metrics, Random, Stack};
 use tokio::time::{Instant, timeout};
 
 use crate::domain::{Evidence, Order, RevisionToken, Source};
-use crate::time;
 
 pub use channel::{ProductClient, over_tcp};
 use complaints::Complaints;
@@ -199,7 +198,7 @@ impl Products {
             None => self.stack.call(question, until).await,
             Some(_) => self.stack.call_and_wait(question, until).await,
         };
-        self.understood(asked, |answer| parse::decision(answer, time::now()))
+        self.understood(asked)
     }
 
     /// Asks the same of several orders, all at one revision. `None` stands for an order that Product's answer says nothing
@@ -215,23 +214,13 @@ impl Products {
             // Product waits for a revision to the deadline, and those that wait behind this batch wait too.
             Some(_) => self.stack.call_and_wait(question, Some(Instant::now() + REVISION_WAIT)).await,
         };
-        self.understood(asked, |answer| parse::batch(answer, orders.len(), time::now()))
+        self.understood(asked)
     }
 
-    fn understood<A, T>(
-        &self,
-        asked: Result<A, CallError>,
-        read: impl FnOnce(&A) -> Result<T, parse::Nonsense>,
-    ) -> Answer<T> {
+    fn understood<T>(&self, asked: Result<T, CallError>) -> Answer<T> {
         let mut answer = match asked {
             Err(error) => classify::error(&error),
-            Ok(answer) => match read(&answer) {
-                Ok(decided) => Answer::Decided(decided),
-                Err(nonsense) => {
-                    tracing::debug!(%nonsense, "Product's answer makes no sense");
-                    Answer::Silent(Silence::new(Why::Nonsense))
-                }
-            },
+            Ok(decided) => Answer::Decided(decided),
         };
         if let Answer::Silent(silence) = &mut answer {
             silence.breaker = self.breaker();

@@ -4,11 +4,13 @@
 //! `machine` is the breaker itself, without clock and lock; `window` is what it judges by; this file puts it behind one
 //! short lock and gives out permits that can't be forgotten.
 
+// The paths are written out for the model test, which loads this file from elsewhere.
+#[path = "breaker/machine.rs"]
 mod machine;
+#[path = "breaker/window.rs"]
 mod window;
 
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::PoisonError;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -16,6 +18,7 @@ use tokio::time::Instant;
 pub use machine::{BreakerSettings, CallEnd, Change, Machine, NEVER_PERCENT, Refused, State, Ticket};
 pub use window::{Counts, WindowSettings};
 
+use crate::atomic::{AtomicU64, Mutex, MutexGuard, Ordering};
 use crate::random::Random;
 
 /// Told of each change of state, outside the lock.

@@ -172,6 +172,13 @@ impl Meaning {
         }
     }
 
+    /// The same, and another endpoint may do better.
+    #[must_use]
+    pub const fn elsewhere(mut self) -> Self {
+        self.again = Again::Elsewhere;
+        self
+    }
+
     /// An answer of an endpoint that is well and can't serve this call, which another one may: it says nothing of how
     /// long answers take.
     #[must_use]

@@ -10,10 +10,9 @@ use crate::system::{System, wanted};
 
 const HOW_LONG: Duration = Duration::from_secs(5);
 const DEADLINE: Duration = Duration::from_secs(1);
-/// Calls in flight at which Delivery does as much as it can.
-const CALLERS: usize = 64;
-/// As many calls at once as keep Delivery busy without a long queue.
-const LIMIT: &str = "--max-calls-in-flight=64";
+/// As many calls at once as keep Delivery busy without a long queue: what it may have in flight, and callers of its own.
+const CALLERS: usize = 12;
+const LIMIT: &str = "--max-calls-in-flight=12";
 
 /// Finds what Delivery can do, offers twice that, and prints what becomes of it.
 pub async fn overload() {

@@ -9,7 +9,6 @@ use std::time::Duration;
 
 use hyper::rt::{Read, Write};
 use hyper_util::client::legacy::connect::HttpConnector;
-use proto::product::v1 as wire;
 use proto::product::v1::product_service_client::ProductServiceClient;
 use resilience::endpoints::{Reconnect, ReconnectSettings};
 use resilience::{Attempt, Connect, Random};
@@ -18,6 +17,8 @@ use tonic::transport::{Channel, Endpoint, Uri};
 use tower::Service;
 
 use super::question::{BatchQuestion, Question};
+use super::{Decision, classify, parse};
+use crate::time;
 
 /// A connection within one data centre takes a millisecond; an attempt that finds none in that time goes elsewhere. The
 /// pauses after failed ones are short beside a breaker's waits, whose probes are to find one attempted.
@@ -36,7 +37,8 @@ const MAX_RESET_STREAMS: usize = 16_384;
 /// The largest answer: 1,000 decisions of 100 rules in 45 bytes each.
 const MAX_ANSWER_BYTES: usize = 8 * 1024 * 1024;
 
-/// One endpoint's client on one runtime. Clones share its connection.
+/// One endpoint's client on one runtime. Its answers are decisions: one that makes no sense is the endpoint's failure, so
+/// that answering nonsense fast attracts no calls. Clones share its connection.
 #[derive(Clone, Debug)]
 pub struct ProductClient(ProductServiceClient<Channel>);
 
@@ -83,9 +85,9 @@ impl ProductClient {
 }
 
 impl Service<Attempt<Question>> for ProductClient {
-    type Response = wire::CanDeliverResponse;
+    type Response = Decision;
     type Error = Status;
-    type Future = Answering<Self::Response>;
+    type Future = Answering<Decision>;
 
     /// The generated client waits for its channel itself.
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Status>> {
@@ -95,12 +97,15 @@ impl Service<Attempt<Question>> for ProductClient {
     fn call(&mut self, attempt: Attempt<Question>) -> Self::Future {
         let mut client = self.0.clone();
         let request = attempt.into_request(|question| question.to_message());
-        Box::pin(async move { Ok(client.can_deliver(request).await?.into_inner()) })
+        Box::pin(async move {
+            let answer = client.can_deliver(request).await?;
+            parse::decision(answer.get_ref(), time::now()).map_err(classify::nonsense)
+        })
     }
 }
 
 impl Service<Attempt<BatchQuestion>> for ProductClient {
-    type Response = wire::BatchCanDeliverResponse;
+    type Response = Vec<Option<Decision>>;
     type Error = Status;
     type Future = Answering<Self::Response>;
 
@@ -110,7 +115,11 @@ impl Service<Attempt<BatchQuestion>> for ProductClient {
 
     fn call(&mut self, attempt: Attempt<BatchQuestion>) -> Self::Future {
         let mut client = self.0.clone();
+        let asked = attempt.message.len();
         let request = attempt.into_request(|question| question.to_message());
-        Box::pin(async move { Ok(client.batch_can_deliver(request).await?.into_inner()) })
+        Box::pin(async move {
+            let answer = client.batch_can_deliver(request).await?;
+            parse::batch(answer.get_ref(), asked, time::now()).map_err(classify::nonsense)
+        })
     }
 }

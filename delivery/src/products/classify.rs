@@ -7,15 +7,31 @@ use resilience::outcome::Meaning;
 use resilience::{CallError, Cause, Refusal};
 use tonic::{Code, Status};
 
+use super::parse::Nonsense;
 use super::{Answer, BadRevision, Silence, Why};
 
 /// Longest wait that is passed on to a caller, whatever Product asks for.
 const MAX_RETRY_AFTER: Duration = Duration::from_secs(60);
 
-/// What an attempt's error means: as everywhere, but for one of Product's answers, which another endpoint may not give.
+/// What stands for an answer that makes no sense.
+const NONSENSE: &str = "the answer makes no sense";
+
+/// An answer that came and makes no sense, as the end of its attempt.
+pub(super) fn nonsense(why: Nonsense) -> Status {
+    tracing::debug!(%why, NONSENSE);
+    Status::data_loss(NONSENSE)
+}
+
+/// What an attempt's error means: as everywhere, but for two ends that another endpoint may not come to.
 pub(super) fn meaning(status: &Status) -> Meaning {
     let meaning = Meaning::of(status);
-    if is_revision_not_reached(status) { meaning.not_here() } else { meaning }
+    if is_revision_not_reached(status) {
+        meaning.not_here()
+    } else if is_nonsense(status) {
+        meaning.elsewhere()
+    } else {
+        meaning
+    }
 }
 
 /// Two errors are about the question's min_revision; every other one is silence.
@@ -58,11 +74,16 @@ fn why(error: &CallError) -> Why {
         Cause::Refused(Refusal::NoEndpoints) => Why::NoEndpoints,
         // What went wrong on the way has a source; an answer of Product's own has none.
         Cause::Failed(status) if std::error::Error::source(status).is_some() => Why::Unreachable,
+        Cause::Failed(status) if is_nonsense(status) => Why::Nonsense,
         Cause::Failed(status) => match status.code() {
             Code::Unavailable | Code::ResourceExhausted => Why::Unready,
             _ => Why::Failing,
         },
     }
+}
+
+fn is_nonsense(status: &Status) -> bool {
+    status.code() == Code::DataLoss && status.message() == NONSENSE
 }
 
 fn is_revision_not_reached(status: &Status) -> bool {

@@ -50,6 +50,11 @@ impl Question {
 // === impl BatchQuestion ===
 
 impl BatchQuestion {
+    /// How many orders it is about.
+    pub(super) fn len(&self) -> usize {
+        self.items.len()
+    }
+
     pub(super) fn new(orders: &[&Order], min_revision: Option<&RevisionToken>) -> Self {
         let items = orders.iter().map(|order| Item::new(order)).collect();
         Self { items, min_revision: shared(min_revision) }

@@ -109,7 +109,7 @@ fn of_three_endpoints_one_may_hang_and_one_be_gone_and_nobody_notices() {
             assert_eq!(confirmed.state(), DeliveryState::Confirmed);
         }
         let asked = hangs.asked().len() - before;
-        assert!(asked <= 20, "an endpoint that hangs was asked {asked} times of 100");
+        assert!(asked < 33, "an endpoint that hangs is asked less than its share: {asked} of 100");
         house.close().await;
     });
 }

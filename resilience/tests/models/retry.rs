@@ -108,6 +108,13 @@ proptest! {
                     prop_assert!(meaning.again != Again::No, "what would end the same is not tried");
                     prop_assert!(time.remaining(now) >= pause + FLOOR, "nothing begins too late");
                     prop_assert!(!elsewhere || others, "there must be somewhere else");
+                    let is_free = match meaning.again {
+                        Again::Unprocessed => resent == 0,
+                        Again::Unsent => resent == 0 && others,
+                        Again::Elsewhere => meaning.evidence == Evidence::Neutral,
+                        Again::Yes | Again::No => false,
+                    };
+                    prop_assert_eq!(is_charged, !is_free, "what was never processed costs nothing, once");
                     if is_charged {
                         charged += 1;
                         let grown = settings.first_pause * (1 << (charged - 1).min(16));
