@@ -1,4 +1,4 @@
-//! The load limit: how many calls a process works on at once. There is no queue: one more is refused.
+//! The load limit: how many calls of one service a process works on at once. There is no queue: one more is refused.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -11,7 +11,7 @@ use crate::status::Failure;
 /// When a refused caller may try again: some calls' time, so that the load has changed by then.
 const RETRY_AFTER: Duration = Duration::from_millis(100);
 
-/// Counts the calls in flight in the process; a clone counts with it.
+/// Counts the calls in flight of a service in the process; a clone counts with it.
 #[derive(Clone, Debug)]
 pub(crate) struct LoadLimit(Arc<Inner>);
 
@@ -32,7 +32,7 @@ pub(crate) struct Permit(Arc<Inner>);
 
 impl LoadLimit {
     pub(crate) fn new(max: usize) -> Self {
-        let message = format!("{max} calls are in flight, which is the most that this process works on");
+        let message = format!("{max} calls are in flight, which is the most that this service works on");
         let refusal = Failure::overloaded(message, RETRY_AFTER).into_status().into_http::<()>();
         let refusal = refusal.into_parts().0.headers;
         Self(Arc::new(Inner { max, in_flight: AtomicUsize::new(0), refused: AtomicU64::new(0), refusal }))
@@ -57,11 +57,6 @@ impl LoadLimit {
     /// How many calls are in flight.
     pub(crate) fn in_flight(&self) -> usize {
         self.0.in_flight.load(Ordering::Relaxed)
-    }
-
-    /// How many calls may be.
-    pub(crate) fn max(&self) -> usize {
-        self.0.max
     }
 
     /// How many calls were refused so far.

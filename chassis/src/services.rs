@@ -5,7 +5,7 @@ mod completion;
 mod reply;
 
 use std::convert::Infallible;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use http::{Method, Request, Response, StatusCode, header};
@@ -29,10 +29,12 @@ pub struct Services {
     limits: CallLimits,
 }
 
-/// What bounds each call, and all of them; a clone counts the same calls.
+/// What bounds each call, and all calls of each service; a clone counts the same calls.
 #[derive(Clone, Debug)]
 pub struct CallLimits {
-    load: LoadLimit,
+    max_in_flight: usize,
+    /// Of each service that was mounted with these limits, on whatever runtime.
+    loads: Arc<Mutex<Vec<(&'static str, LoadLimit)>>>,
     timeout: Duration,
 }
 
@@ -43,7 +45,8 @@ pub(crate) struct Dispatch(Arc<Services>);
 struct Mounted {
     name: &'static str,
     service: Box<dyn Serve>,
-    limited: bool,
+    /// `None`: it answers under any load.
+    load: Option<LoadLimit>,
 }
 
 /// The future of a generated service: it is boxed already, and not boxed again.
@@ -70,23 +73,39 @@ impl CallLimits {
     /// The limits that the settings name, with no calls counted yet: make it once for a process.
     #[must_use]
     pub fn new(settings: &ServerSettings) -> Self {
-        Self { load: LoadLimit::new(settings.max_calls_in_flight), timeout: settings.call_timeout() }
+        let max_in_flight = settings.max_calls_in_flight;
+        Self { max_in_flight, loads: Arc::default(), timeout: settings.call_timeout() }
     }
 
     /// How many calls are in flight; those to unlimited services don't count.
     #[must_use]
     pub fn in_flight(&self) -> usize {
-        self.load.in_flight()
+        self.loads().iter().map(|(_, load)| load.in_flight()).sum()
     }
 
-    /// How many calls may be in flight.
+    /// How many calls of one service may be in flight.
     pub(crate) fn max_in_flight(&self) -> usize {
-        self.load.max()
+        self.max_in_flight
     }
 
-    /// How many calls were refused so far because as many were in flight as may be.
+    /// How many calls were refused so far because as many of their service were in flight as may be.
     pub(crate) fn refused(&self) -> u64 {
-        self.load.refused()
+        self.loads().iter().map(|(_, load)| load.refused()).sum()
+    }
+
+    /// The limit of a service, the same on every runtime.
+    fn load(&self, service: &'static str) -> LoadLimit {
+        let mut loads = self.loads();
+        if let Some((_, load)) = loads.iter().find(|(name, _)| *name == service) {
+            return load.clone();
+        }
+        let load = LoadLimit::new(self.max_in_flight);
+        loads.push((service, load.clone()));
+        load
+    }
+
+    fn loads(&self) -> MutexGuard<'_, Vec<(&'static str, LoadLimit)>> {
+        self.loads.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -138,12 +157,16 @@ impl Services {
     /// Shares limits with the services of other runtimes.
     #[must_use]
     pub fn with_limits(mut self, limits: CallLimits) -> Self {
+        for mounted in &mut self.mounted {
+            mounted.load = mounted.load.as_ref().map(|_| limits.load(mounted.name));
+        }
         self.limits = limits;
         self
     }
 
     fn mount(mut self, name: &'static str, service: Box<dyn Serve>, limited: bool) -> Self {
-        self.mounted.push(Mounted { name, service, limited });
+        let load = limited.then(|| self.limits.load(name));
+        self.mounted.push(Mounted { name, service, load });
         self
     }
 
@@ -159,12 +182,15 @@ impl Services {
         let mounted = name.and_then(|(name, _)| self.mounted.iter().find(|mounted| mounted.name == name));
         let Some(mounted) = mounted else { return Call::refused(unknown_service()) };
 
-        // 3. The load limit, before anything is spent on the call. Health and reflection are free of it: a probe that
+        // 3. The service's load limit, before anything is spent on the call. Health and reflection have none: a probe that
         //    is shed looks like a dead process. The permit is held until the answer has ended or was given up.
-        let permit = if mounted.limited { self.limits.load.permit() } else { None };
-        if mounted.limited && permit.is_none() {
-            return Call::refused_with_headers(self.limits.load.refusal());
-        }
+        let permit = match &mounted.load {
+            None => None,
+            Some(load) => match load.permit() {
+                Some(permit) => Some(permit),
+                None => return Call::refused_with_headers(load.refusal()),
+            },
+        };
 
         // 4. The deadline, which the handler can read. A caller whose time is over already is not worth the handler's.
         let timeout = match deadline::grpc_timeout(request.headers()) {
@@ -185,7 +211,7 @@ impl Services {
 
 impl std::fmt::Debug for Mounted {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Mounted").field("name", &self.name).field("limited", &self.limited).finish()
+        f.debug_struct("Mounted").field("name", &self.name).field("load", &self.load).finish()
     }
 }
 

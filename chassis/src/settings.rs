@@ -56,9 +56,9 @@ pub struct ServerSettings {
           value_parser = number(1..=MAX_STREAMS))]
     pub max_streams: u32,
 
-    /// Most calls at once in the process; more are refused at once with RESOURCE_EXHAUSTED. Calls take milliseconds, so
-    /// 2,048 waiting ones mean that something below is slow, and queueing more would only make all of them late. Health
-    /// checks don't count.
+    /// Most calls of each service at once in the process; more are refused at once with RESOURCE_EXHAUSTED. Calls take
+    /// milliseconds, so 2,048 waiting ones mean that something below is slow, and queueing more would only make all of them
+    /// late. Health checks don't count.
     #[arg(long, env = "CANDELIVER_MAX_CALLS_IN_FLIGHT", value_name = "N",
           default_value_t = DEFAULT_MAX_CALLS_IN_FLIGHT,
           value_parser = number(1..=MAX_CALLS_IN_FLIGHT))]

@@ -12,7 +12,7 @@ use crate::bulkhead::Bulkhead;
 use crate::deadline::DeadlineSettings;
 use crate::endpoints::Endpoints;
 use crate::hedge::{HedgeSettings, Latencies};
-use crate::outcome::Meaning;
+use crate::outcome::{Kind, Meaning};
 use crate::random::Random;
 use crate::refusal::Refusal;
 use crate::retry::{RetrySettings, Stop};
@@ -70,7 +70,7 @@ pub struct Totals {
 #[derive(Debug, Default)]
 pub(crate) struct Counts {
     pub(crate) calls: AtomicU64,
-    pub(crate) retries: AtomicU64,
+    retries: [AtomicU64; Kind::ALL.len()],
     pub(crate) resends: AtomicU64,
     pub(crate) hedges: AtomicU64,
     pub(crate) hedges_won: AtomicU64,
@@ -120,7 +120,7 @@ impl Caller {
         let read = |count: &AtomicU64| count.load(Ordering::Relaxed);
         Totals {
             calls: read(&self.counts.calls),
-            retries: read(&self.counts.retries),
+            retries: self.counts.retries.iter().map(read).sum(),
             resends: read(&self.counts.resends),
             hedges: read(&self.counts.hedges),
             hedges_won: read(&self.counts.hedges_won),
@@ -135,6 +135,15 @@ impl Caller {
 // === impl Counts ===
 
 impl Counts {
+    /// A further attempt because the last one ended so.
+    pub(crate) fn retried(&self, because: Kind) {
+        self.retries[because as usize].fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn retries(&self, because: Kind) -> u64 {
+        self.retries[because as usize].load(Ordering::Relaxed)
+    }
+
     pub(crate) fn refused(&self, refusal: Refusal) {
         self.refusals[refusal as usize].fetch_add(1, Ordering::Relaxed);
     }

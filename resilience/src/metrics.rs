@@ -91,11 +91,20 @@ fn callers(callers: &[(&'static str, Arc<Caller>)], encoder: &mut DescriptorEnco
         callers.iter().try_for_each(|(calls, caller)| page.add(&[("calls", calls)], of(caller.totals())))
     };
     counter("calls", "Calls, whatever came of them", |totals| totals.calls)?;
-    counter("retries", "Further attempts, taken from the budget", |totals| totals.retries)?;
     counter("resends", "Requests sent again that cost nothing of the budget", |totals| totals.resends)?;
     counter("hedges", "Second attempts beside a first", |totals| totals.hedges)?;
     counter("hedges_won", "Second attempts that answered first", |totals| totals.hedges_won)?;
 
+    let mut page = Family::counter(
+        encoder,
+        "retries",
+        "Further attempts, taken from the budget, by how the last one ended",
+    )?;
+    for (calls, caller) in callers {
+        for kind in Kind::ALL {
+            page.add(&[("calls", calls), ("reason", kind.name())], caller.counts.retries(kind))?;
+        }
+    }
     let mut page = Family::counter(encoder, "refusals", "Calls that were refused here, by why")?;
     for (calls, caller) in callers {
         for refusal in Refusal::ALL {

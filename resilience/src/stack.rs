@@ -153,9 +153,11 @@ impl<S: Clone> Stack<S> {
                     return Err(self.ended(progress, Refusal::NoTime, retry_after));
                 }
                 Next::Attempt { pause, elsewhere, charged } => {
-                    let counts = &caller.counts;
-                    let count = if charged { &counts.retries } else { &counts.resends };
-                    count.fetch_add(1, Ordering::Relaxed);
+                    if charged {
+                        caller.counts.retried(failed.meaning.kind);
+                    } else {
+                        caller.counts.resends.fetch_add(1, Ordering::Relaxed);
+                    }
                     progress.elsewhere = elsewhere;
                     progress.last_failure = Some(failed.cause);
                     if !pause.is_zero() {

@@ -1,6 +1,6 @@
 //! The lock-free parts under every order of events that loom can make. The files themselves are tried, with loom's atomics
 //! under the name by which they know the standard ones.
-#![allow(dead_code, missing_docs, reason = "the files are used in part here")]
+#![allow(dead_code, unused_imports, missing_docs, reason = "the files are used in part here")]
 
 mod atomic {
     pub(crate) use loom::sync::atomic::{AtomicU64, Ordering};
@@ -107,7 +107,7 @@ fn a_call_that_began_before_its_breaker_opened_says_nothing_of_what_comes_after(
                 }
             })
         });
-        threads.map(|thread| thread.join().unwrap());
+        let [(), ()] = threads.map(|thread| thread.join().unwrap());
         // Whoever came first: one failure in a window of one opens it, and no success of before closes it.
         assert_eq!(breaker.state(), State::Open);
         assert!(breaker.acquire(now).is_err() && breaker.looks_open(now));

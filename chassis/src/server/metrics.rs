@@ -27,7 +27,7 @@ impl Collector for ServerMetrics {
         let (calls, connections) = (&self.calls, &self.connections);
         let page = &mut encoder;
         gauge(page, "calls_in_flight", "Calls in flight, health checks left out", calls.in_flight())?;
-        gauge(page, "calls_in_flight_limit", "Most calls in flight", calls.max_in_flight())?;
+        gauge(page, "calls_in_flight_limit", "Most calls in flight of each service", calls.max_in_flight())?;
         counter(page, "calls_refused", "Calls refused because the most were in flight", calls.refused())?;
         gauge(page, "connections", "Open connections", connections.open())?;
         gauge(page, "connections_limit", "Most open connections", connections.max_open())

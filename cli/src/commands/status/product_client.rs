@@ -37,7 +37,8 @@ struct Kind {
     in_flight: u64,
     capacity: u64,
     budget_tokens: u64,
-    retries: u64,
+    /// How many further attempts there were, and why.
+    retries: Vec<(String, u64)>,
     /// How many calls were not made, and why.
     refusals: Vec<(String, u64)>,
 }
@@ -133,7 +134,7 @@ impl Kind {
             in_flight: told.count("in_flight", labels),
             capacity: told.count("bulkhead_capacity", labels),
             budget_tokens: told.count("retry_budget_tokens", labels),
-            retries: told.count("retries_total", labels),
+            retries: told.counts_by("reason", "retries_total", labels),
             refusals: told.counts_by("reason", "refusals_total", labels),
         }
     }
@@ -143,7 +144,7 @@ impl Kind {
             self.calls.clone(),
             grouped(self.made),
             format!("{} of {}", grouped(self.in_flight), grouped(self.capacity)),
-            grouped(self.retries),
+            explained(&self.retries),
             grouped(self.budget_tokens),
             explained(&self.refusals),
         ]
@@ -155,7 +156,7 @@ impl Kind {
             "made": self.made,
             "in_flight": self.in_flight,
             "capacity": self.capacity,
-            "retries": self.retries,
+            "retries": object(&self.retries),
             "budget_tokens": self.budget_tokens,
             "refusals": object(&self.refusals),
         })
@@ -232,8 +233,8 @@ candeliver_product_client_endpoint_latency_seconds{endpoint="10.0.0.1:50051"} 0.
 candeliver_product_client_endpoint_latency_seconds{endpoint="10.0.0.2:50051"} 1.25
 candeliver_product_client_calls_total{calls="live"} 1240
 candeliver_product_client_calls_total{calls="verify"} 0
-candeliver_product_client_retries_total{calls="live"} 3
-candeliver_product_client_retries_total{calls="verify"} 0
+candeliver_product_client_retries_total{calls="live",reason="unavailable"} 3
+candeliver_product_client_retries_total{calls="verify",reason="unavailable"} 0
 candeliver_product_client_refusals_total{calls="live",reason="no_time"} 0
 candeliver_product_client_refusals_total{calls="live",reason="all_open"} 2
 candeliver_product_client_refusals_total{calls="verify",reason="no_time"} 0
@@ -260,9 +261,9 @@ ENDPOINT        BREAKER    OPENINGS  IN FLIGHT  LATENCY    ATTEMPTS  FAILED
 10.0.0.1:50051  CLOSED     0         5          0.4 ms     1,235     0
 10.0.0.2:50051  HALF_OPEN  4         0          1250.0 ms  10        3 (unavailable 1, timed_out 2)
 
-CALLS   MADE   IN FLIGHT   RETRIES  BUDGET  REFUSED
-live    1,240  5 of 1,024  3        97      2 (all_open 2)
-verify  0      0 of 4      0        10      0"
+CALLS   MADE   IN FLIGHT   RETRIES            BUDGET  REFUSED
+live    1,240  5 of 1,024  3 (unavailable 3)  97      2 (all_open 2)
+verify  0      0 of 4      0                  10      0"
         );
     }
 
