@@ -9,29 +9,13 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
+use bench::{BREAKER, call_settings};
 use criterion::{Criterion, criterion_group, criterion_main};
-use resilience::breaker::{Breaker, BreakerSettings, CallEnd, NEVER_PERCENT, WindowSettings};
-use resilience::budget::BudgetSettings;
-use resilience::deadline::DeadlineSettings;
+use resilience::breaker::{Breaker, CallEnd};
 use resilience::endpoints::Endpoints;
-use resilience::outcome::Meaning;
-use resilience::retry::RetrySettings;
-use resilience::{Attempt, CallSettings, Caller, Random, Stack};
+use resilience::{Attempt, Caller, Random, Stack};
 use tokio::time::Instant;
 use tonic::Status;
-
-const BREAKER: BreakerSettings = BreakerSettings {
-    window: WindowSettings::Seconds(10),
-    minimum_calls: 10,
-    failure_rate_percent: 50,
-    slow_rate_percent: NEVER_PERCENT,
-    slow: Some(Duration::from_millis(200)),
-    half_open_calls: 1,
-    open: Duration::from_millis(100),
-    open_multiplier: 2.0,
-    max_open: Duration::from_secs(1),
-    open_jitter: 0.2,
-};
 
 /// Answers at once.
 #[derive(Clone)]
@@ -51,34 +35,11 @@ impl tower::Service<Attempt<u64>> for AtOnce {
     }
 }
 
-fn settings() -> CallSettings {
-    CallSettings {
-        deadline: DeadlineSettings {
-            reserve: Duration::from_millis(50),
-            reserve_fraction: 4,
-            cap: Duration::from_secs(1),
-            attempt: Duration::from_millis(300),
-            floor: Duration::from_millis(1),
-        },
-        bulkhead: 512,
-        retry: RetrySettings {
-            max_attempts: 3,
-            first_pause: Duration::from_millis(20),
-            max_pause: Duration::from_millis(250),
-        },
-        budget: BudgetSettings { per_ten_thousand: 1_000, capacity_tokens: 100, reserve_per_second: 2 },
-        hedge: None,
-        classify: Meaning::of,
-        weighs: true,
-        judged_from: Duration::from_millis(200),
-    }
-}
-
 fn stack(endpoints: u16) -> Stack<AtOnce> {
     let random = Random::seeded(1);
     let set = Endpoints::new(BREAKER, None, random.clone());
     set.set(&(0..endpoints).map(|port| ([127, 0, 0, 1], 50_000 + port).into()).collect::<Vec<_>>());
-    Stack::new(Arc::new(Caller::new(settings(), Arc::new(set), random)), Arc::new(|_| AtOnce))
+    Stack::new(Arc::new(Caller::new(call_settings(None), Arc::new(set), random)), Arc::new(|_| AtOnce))
 }
 
 /// Polls a future that is ready at once.

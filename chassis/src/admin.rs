@@ -15,7 +15,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener as AsyncListener;
 use tokio::task::JoinSet;
 
-use crate::connections::{Seldom, pause_after_accept_error};
+use crate::connections::{Seldom, on_a_runtime, pause_after_accept_error};
 use crate::metrics::{self, Registry};
 use crate::shutdown::Shutdown;
 
@@ -43,12 +43,7 @@ const MAX_HEAD_BYTES: usize = 8 * 1024;
 /// The listener does not work, or the system gives no thread.
 pub fn serve(listener: TcpListener, registry: Registry, shutdown: Shutdown) -> io::Result<JoinHandle<()>> {
     let address = listener.local_addr()?;
-    listener.set_nonblocking(true)?;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let listener = {
-        let _inside = runtime.enter();
-        AsyncListener::from_std(listener)?
-    };
+    let (listener, runtime) = on_a_runtime(listener)?;
     tracing::info!(%address, "serving metrics");
     let work = move || {
         runtime.block_on(async {

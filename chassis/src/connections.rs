@@ -5,6 +5,7 @@ mod preface;
 mod seldom;
 
 use std::io;
+use std::net::TcpListener;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,6 +14,8 @@ use futures_util::{Stream, StreamExt};
 use hyper::server::conn::http2::Builder;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpListener as AsyncListener;
+use tokio::runtime::Runtime;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 
@@ -64,6 +67,17 @@ impl Default for ConnectionLimits {
     fn default() -> Self {
         Self::new(&ServerSettings::default())
     }
+}
+
+/// A bound port, to be accepted on, and a small runtime of its own; the listener is to be dropped first.
+pub(crate) fn on_a_runtime(listener: TcpListener) -> io::Result<(AsyncListener, Runtime)> {
+    listener.set_nonblocking(true)?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let listener = {
+        let _inside = runtime.enter();
+        AsyncListener::from_std(listener)?
+    };
+    Ok((listener, runtime))
 }
 
 /// Serves each connection that comes in until `shutdown` starts or no more come; then finishes those that are open and

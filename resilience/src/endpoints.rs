@@ -59,7 +59,7 @@ pub struct Endpoints {
     lost: Notify,
 }
 
-/// The endpoints that a call has tried, or found closed to it.
+/// The endpoints that a call has tried.
 pub(crate) type Tried = SmallVec<[u64; 4]>;
 
 /// What an attempt looks for.

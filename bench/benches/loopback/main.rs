@@ -13,16 +13,12 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
+use bench::{BREAKER, call_settings};
 use proto::product::v1 as wire;
 use proto::product::v1::product_service_client::ProductServiceClient;
-use resilience::breaker::{BreakerSettings, NEVER_PERCENT, WindowSettings};
-use resilience::budget::BudgetSettings;
-use resilience::deadline::DeadlineSettings;
 use resilience::endpoints::Endpoints;
 use resilience::hedge::HedgeSettings;
-use resilience::outcome::Meaning;
-use resilience::retry::RetrySettings;
-use resilience::{Attempt, CallSettings, Caller, Random, Stack};
+use resilience::{Attempt, Caller, Random, Stack};
 use tonic::Status;
 use tonic::transport::{Channel, Endpoint};
 
@@ -64,42 +60,10 @@ fn connect(address: SocketAddr) -> ProductServiceClient<Channel> {
 }
 
 fn stack(addresses: &[SocketAddr], hedge: Option<HedgeSettings>) -> Stack<Client> {
-    let breaker = BreakerSettings {
-        window: WindowSettings::Seconds(10),
-        minimum_calls: 10,
-        failure_rate_percent: 50,
-        slow_rate_percent: NEVER_PERCENT,
-        slow: Some(Duration::from_millis(200)),
-        half_open_calls: 1,
-        open: Duration::from_millis(100),
-        open_multiplier: 2.0,
-        max_open: Duration::from_secs(1),
-        open_jitter: 0.2,
-    };
-    let settings = CallSettings {
-        deadline: DeadlineSettings {
-            reserve: Duration::from_millis(50),
-            reserve_fraction: 4,
-            cap: Duration::from_secs(1),
-            attempt: Duration::from_millis(300),
-            floor: Duration::from_millis(1),
-        },
-        bulkhead: 512,
-        retry: RetrySettings {
-            max_attempts: 3,
-            first_pause: Duration::from_millis(20),
-            max_pause: Duration::from_millis(300),
-        },
-        budget: BudgetSettings { per_ten_thousand: 1_000, capacity_tokens: 100, reserve_per_second: 2 },
-        hedge,
-        classify: Meaning::of,
-        weighs: true,
-        judged_from: Duration::from_millis(200),
-    };
     let random = Random::seeded(1);
-    let endpoints = Endpoints::new(breaker, None, random.clone());
+    let endpoints = Endpoints::new(BREAKER, None, random.clone());
     endpoints.set(addresses);
-    let caller = Caller::new(settings, Arc::new(endpoints), random);
+    let caller = Caller::new(call_settings(hedge), Arc::new(endpoints), random);
     Stack::new(Arc::new(caller), Arc::new(|address| Client(connect(address))))
 }
 

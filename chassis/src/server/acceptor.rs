@@ -6,7 +6,7 @@ use std::net::{SocketAddr, TcpListener};
 use tokio::net::TcpListener as AsyncListener;
 
 use super::runtime::Runtime;
-use crate::connections::{Seldom, pause_after_accept_error};
+use crate::connections::{Seldom, on_a_runtime, pause_after_accept_error};
 use crate::shutdown::Shutdown;
 
 /// A bound port and the small runtime that waits for connections on it.
@@ -22,12 +22,7 @@ pub(super) struct Acceptor {
 impl Acceptor {
     pub(super) fn new(listener: TcpListener) -> io::Result<Self> {
         let address = listener.local_addr()?;
-        listener.set_nonblocking(true)?;
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let listener = {
-            let _inside = runtime.enter();
-            AsyncListener::from_std(listener)?
-        };
+        let (listener, runtime) = on_a_runtime(listener)?;
         Ok(Self { listener, address, runtime })
     }
 

@@ -202,7 +202,8 @@ impl Machine {
         self.judge_window(now, chance)
     }
 
-    /// Takes back the ticket of a call that has ended, having taken so long. `chance` gives random numbers from 0 to 1, for the jitter.
+    /// Takes back the ticket of a call that has ended, having taken so long. `chance` gives random numbers from 0 to 1, for
+    /// the jitter.
     pub fn finish(
         &mut self,
         ticket: &Ticket,

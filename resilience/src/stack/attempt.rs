@@ -188,25 +188,32 @@ impl Caller {
             Evidence::FailsProbe | Evidence::Neutral => CallEnd::Neutral,
         };
         permit.finish(end, took, now);
+        // As long as a whole attempt, or failing fast would pay.
+        let penalty = took.max(self.settings.deadline.attempt);
         match meaning.evidence {
-            Evidence::Success | Evidence::TimedOut => {
-                if let Some(limit) = &endpoint.limit {
-                    limit.note(took, in_flight, now);
-                }
-                if let Some(latencies) = &self.latencies {
-                    latencies.note(took);
+            Evidence::Success => {
+                self.measured(endpoint, took, in_flight, now);
+                if self.settings.weighs {
+                    endpoint.load.note(took, now);
                 }
             }
+            Evidence::TimedOut => {
+                self.measured(endpoint, took, in_flight, now);
+                endpoint.load.note(penalty, now);
+            }
+            Evidence::Failure | Evidence::FailsProbe => endpoint.load.note(penalty, now),
             Evidence::Neutral if meaning.kind == Kind::Hurried => self.note_at_least(endpoint, took, now),
-            Evidence::Neutral | Evidence::Failure | Evidence::FailsProbe => {}
+            Evidence::Neutral => {}
         }
-        match meaning.evidence {
-            Evidence::Success if self.settings.weighs => endpoint.load.note(took, now),
-            // As long as a whole attempt, or failing fast would pay.
-            Evidence::Failure | Evidence::TimedOut | Evidence::FailsProbe => {
-                endpoint.load.note(took.max(self.settings.deadline.attempt), now);
-            }
-            Evidence::Success | Evidence::Neutral => {}
+    }
+
+    /// How long an answer took, or was waited for in vain.
+    fn measured(&self, endpoint: &Endpoint, took: Duration, in_flight: u64, now: Instant) {
+        if let Some(limit) = &endpoint.limit {
+            limit.note(took, in_flight, now);
+        }
+        if let Some(latencies) = &self.latencies {
+            latencies.note(took);
         }
     }
 
