@@ -10,13 +10,15 @@
 //! 3. the overall deadline, so that the time for storing and answering is kept: `ProductSettings::live`, as 4 and 5
 //! 4. the bulkhead: a slow Product may hold so many questions and no more; nobody queues for it
 //! 5. retry and hedge, outside the choice of an endpoint, so that a further attempt goes elsewhere
-//! 6. the choice of an endpoint: `endpoints`, as 7
-//! 7. that endpoint's breaker, inside retry, so that each attempt is evidence
-//! 8. what the outcome means: `classify.rs`
-//! 9. the attempt's time, inside the breaker, so that it sees what was too slow
-//! 10. the endpoint's channel: `channel.rs`
+//! 6. the choice of an endpoint: `endpoints`, as 8
+//! 7. its line: questions that come while one is in flight to it go together, inside the choice, so that a batch has one
+//!    endpoint, and outside the breaker, so that it is one attempt
+//! 8. its breaker, inside retry, so that each attempt is evidence
+//! 9. what the outcome means: `classify.rs`
+//! 10. the attempt's time, inside the breaker, so that it sees what was too slow
+//! 11. the endpoint's channel: `channel.rs`
 //!
-//! 3 to 9 are resilience's `Stack`, which is told the numbers of `settings.rs` and calls 10.
+//! 3 to 10 are resilience's `Stack` and `Batching`, which are told the numbers of `settings.rs` and call 11.
 
 mod channel;
 mod classify;
@@ -33,6 +35,7 @@ use std::time::Duration;
 
 use chassis::deadline::Deadline;
 use deliverability::{RuleRef, Timestamp, Verdict};
+use resilience::batch::{BatchSettings, Batching};
 use resilience::breaker::State;
 use resilience::endpoints::{Endpoints, follow};
 use resilience::{CallError, Caller, Connect, Metrics, Random, Stack};
@@ -58,6 +61,7 @@ pub struct Product {
     endpoints: Arc<Endpoints>,
     live: Arc<Caller>,
     verify: Arc<Caller>,
+    batch: Option<BatchSettings>,
     connect: Connect<ProductClient>,
     complaints: Arc<Complaints>,
 }
@@ -66,6 +70,8 @@ pub struct Product {
 #[derive(Clone, Debug)]
 pub struct Products {
     stack: Stack<ProductClient>,
+    /// `None`: each question goes by itself.
+    batching: Option<Batching<ProductClient, Question, Decision>>,
     complaints: Arc<Complaints>,
 }
 
@@ -128,6 +134,7 @@ impl Product {
         Self {
             live: caller(settings.live()),
             verify: caller(settings.verify()),
+            batch: settings.batch(),
             endpoints,
             connect,
             complaints: Arc::default(),
@@ -155,13 +162,14 @@ impl Product {
     /// A client, for those who wait, on the runtime that uses it.
     #[must_use]
     pub fn client(&self) -> Products {
-        self.client_of(&self.live)
+        self.client_of(&self.live, self.batch)
     }
 
     /// A client for the verifier.
     #[must_use]
     pub fn verifying_client(&self) -> Products {
-        self.client_of(&self.verify)
+        // It asks in batches already.
+        self.client_of(&self.verify, None)
     }
 
     /// What can be seen of it.
@@ -171,9 +179,10 @@ impl Product {
         Metrics::new(Arc::clone(&self.endpoints), callers)
     }
 
-    fn client_of(&self, caller: &Arc<Caller>) -> Products {
+    fn client_of(&self, caller: &Arc<Caller>, batch: Option<BatchSettings>) -> Products {
         let stack = Stack::new(Arc::clone(caller), Arc::clone(&self.connect));
-        Products { stack, complaints: Arc::clone(&self.complaints) }
+        let batching = batch.map(|settings| Batching::new::<BatchQuestion>(stack.clone(), settings));
+        Products { stack, batching, complaints: Arc::clone(&self.complaints) }
     }
 }
 
@@ -194,9 +203,11 @@ impl Products {
         deadline: Deadline,
     ) -> Answer<Decision> {
         let (question, until) = (Question::new(order, min_revision), Some(deadline.instant()));
-        let asked = match min_revision {
-            None => self.stack.call(question, until).await,
-            Some(_) => self.stack.call_and_wait(question, until).await,
+        let asked = match (min_revision, &self.batching) {
+            // A batch has one min_revision, and would wait for the latest.
+            (Some(_), _) => self.stack.call_and_wait(question, until).await,
+            (None, Some(batching)) => batching.call(question, until).await,
+            (None, None) => self.stack.call(question, until).await,
         };
         self.understood(asked)
     }
@@ -214,7 +225,7 @@ impl Products {
             // Product waits for a revision to the deadline, and those that wait behind this batch wait too.
             Some(_) => self.stack.call_and_wait(question, Some(Instant::now() + REVISION_WAIT)).await,
         };
-        self.understood(asked)
+        self.understood(asked.map(|answers| answers.into_iter().map(Result::ok).collect()))
     }
 
     fn understood<T>(&self, asked: Result<T, CallError>) -> Answer<T> {

@@ -64,6 +64,10 @@ pub struct Totals {
     pub hedges: u64,
     /// Those of them that answered first.
     pub hedges_won: u64,
+    /// Attempts that were made for calls that went together.
+    pub batches: u64,
+    /// The calls in them.
+    pub batched: u64,
 }
 
 /// The same, being counted.
@@ -74,6 +78,8 @@ pub(crate) struct Counts {
     pub(crate) resends: AtomicU64,
     pub(crate) hedges: AtomicU64,
     pub(crate) hedges_won: AtomicU64,
+    pub(crate) batches: AtomicU64,
+    pub(crate) batched: AtomicU64,
     refusals: [AtomicU64; Refusal::ALL.len()],
     stops: [AtomicU64; Stop::ALL.len()],
 }
@@ -124,6 +130,8 @@ impl Caller {
             resends: read(&self.counts.resends),
             hedges: read(&self.counts.hedges),
             hedges_won: read(&self.counts.hedges_won),
+            batches: read(&self.counts.batches),
+            batched: read(&self.counts.batched),
         }
     }
 

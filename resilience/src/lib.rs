@@ -8,6 +8,7 @@
 //! | the layers in their order | `stack.rs` |
 //! | what the end of an attempt means | `outcome.rs` |
 //! | how long a call and an attempt may take | `deadline.rs` |
+//! | sending calls together | `batch.rs` |
 //! | refusing calls to what does not answer | `breaker.rs` |
 //! | how many calls may wait | `bulkhead.rs` |
 //! | whether, when and where to try again | `retry.rs` |
@@ -20,6 +21,7 @@
 //! | what can be seen of it | `metrics.rs` |
 
 mod atomic;
+pub mod batch;
 pub mod breaker;
 pub mod budget;
 pub mod bulkhead;

@@ -94,6 +94,8 @@ fn callers(callers: &[(&'static str, Arc<Caller>)], encoder: &mut DescriptorEnco
     counter("resends", "Requests sent again that cost nothing of the budget", |totals| totals.resends)?;
     counter("hedges", "Second attempts beside a first", |totals| totals.hedges)?;
     counter("hedges_won", "Second attempts that answered first", |totals| totals.hedges_won)?;
+    counter("batches", "Attempts made for calls that went together", |totals| totals.batches)?;
+    counter("batched_calls", "Calls that went together", |totals| totals.batched)?;
 
     let mut page = Family::counter(
         encoder,

@@ -18,7 +18,7 @@ pub struct CallError {
 }
 
 /// Why a call got no answer.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub enum Cause {
     /// The last attempt ended so: the peer said it, or tonic did of what went wrong on the way.
     Failed(Status),

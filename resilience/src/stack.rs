@@ -1,9 +1,10 @@
 //! The layers around a call, as one piece: see `call`, which is their list.
 
 mod attempt;
+mod first;
+mod progress;
 
 use std::net::SocketAddr;
-use std::pin::pin;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -13,14 +14,18 @@ use tonic::Status;
 use tower::Service;
 
 pub use attempt::Attempt;
-use attempt::{Failed, Try};
+pub(crate) use attempt::Failed;
+use attempt::Try;
+use first::First;
+use progress::Progress;
 
+use crate::batch::{Lines, Seat, Shared};
 use crate::breaker::Permit;
 use crate::caller::Caller;
-use crate::deadline::{AttemptTime, CallTime};
+use crate::deadline::AttemptTime;
 use crate::endpoints::{Endpoint, Nowhere, Tried, Wanted};
 use crate::hedge::Latencies;
-use crate::outcome::Pushback;
+use crate::outcome::{Again, Pushback};
 use crate::refusal::{CallError, Cause, Refusal};
 use crate::retry::{Circumstances, Next, Retries};
 
@@ -35,21 +40,9 @@ pub struct Stack<S> {
     clients: Arc<Mutex<Vec<(u64, S)>>>,
 }
 
-/// What a call carries from attempt to attempt.
-struct Progress {
-    time: CallTime,
-    patience: Patience,
-    retries: Retries,
-    tried: Tried,
-    attempts: u32,
-    /// Whether the next attempt must be on an endpoint that was not tried.
-    elsewhere: bool,
-    last_failure: Option<Cause>,
-}
-
 /// Whether the peer is asked to wait before it answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Patience {
+pub(crate) enum Patience {
     Usual,
     Waits,
 }
@@ -85,7 +78,7 @@ impl<S: Clone> Stack<S> {
         Q: Clone,
         S: Service<Attempt<Q>, Response = A, Error = Status>,
     {
-        self.call_as(message, callers_deadline, Patience::Usual).await
+        self.call_as(message, callers_deadline, Patience::Usual, None).await
     }
 
     /// The same for a message that asks the peer to wait for something: how long an answer takes then speaks neither for
@@ -102,14 +95,15 @@ impl<S: Clone> Stack<S> {
         Q: Clone,
         S: Service<Attempt<Q>, Response = A, Error = Status>,
     {
-        self.call_as(message, callers_deadline, Patience::Waits).await
+        self.call_as(message, callers_deadline, Patience::Waits, None).await
     }
 
-    async fn call_as<Q, A>(
+    pub(crate) async fn call_as<Q, A>(
         &self,
         message: Q,
         callers_deadline: Option<Instant>,
         patience: Patience,
+        lines: Option<&Arc<Lines<Q, A>>>,
     ) -> Result<A, CallError>
     where
         Q: Clone,
@@ -137,8 +131,8 @@ impl<S: Clone> Stack<S> {
             let Some(attempt_time) = time.attempt(now, is_last) else {
                 return Err(self.ended(progress, Refusal::NoTime, None));
             };
-            // 4. to 8.: an endpoint, its breaker, and an attempt within its time, whose outcome is told to both.
-            let failed = match self.attempts(&message, &mut progress, attempt_time, now).await {
+            // 4. to 9.: an endpoint, its line, its breaker, and an attempt within its time, whose outcome is told to both.
+            let failed = match self.attempts(&message, &mut progress, attempt_time, now, lines).await {
                 Ok(answer) => return Ok(answer),
                 Err(End::Nowhere(nowhere)) => return Err(self.nowhere(progress, nowhere)),
                 Err(End::Failed(failed)) => failed,
@@ -176,85 +170,62 @@ impl<S: Clone> Stack<S> {
         progress: &mut Progress,
         time: AttemptTime,
         now: Instant,
+        lines: Option<&Arc<Lines<Q, A>>>,
     ) -> Result<A, End>
     where
         Q: Clone,
         S: Service<Attempt<Q>, Response = A, Error = Status>,
     {
+        let caller = &*self.caller;
         loop {
             // 4. The endpoint.
-            let may_probe = time.timeout >= self.caller.settings.judged_from;
+            let may_probe = time.timeout >= caller.settings.judged_from;
             let wanted = Wanted { tried: &progress.tried, elsewhere: progress.elsewhere, may_probe };
-            let endpoint = self.caller.endpoints.pick(wanted, now).map_err(End::Nowhere)?;
-            // 5. Its breaker. If somebody was faster it now looks as closed as it is, and is not picked again.
-            let Some(way) = self.way(&endpoint, now) else { continue };
-            progress.tried.push(endpoint.id);
-            if progress.attempts == 0 {
-                self.caller.budget.deposit();
-            }
-            let first = self.attempt(way, progress, time, now);
-            progress.attempts += 1;
-            let wait = self.caller.latencies.as_ref().and_then(Latencies::wait);
-            let floor = self.caller.settings.deadline.floor;
+            let endpoint = caller.endpoints.pick(wanted, now).map_err(End::Nowhere)?;
+            // 5. Its line, where calls go together. Who stands in it is waited for, too.
+            let _waiting = endpoint.load.begin();
+            let seat = lines
+                .filter(|_| !progress.alone)
+                .map(|lines| lines.enter(&endpoint, || message.clone(), time));
+            // 6. Its breaker. If somebody was faster it now looks as closed as it is, and is not picked again.
+            let first = match seat {
+                Some(Seat::Behind(answer)) => First::Together(answer),
+                None | Some(Seat::First(_)) => {
+                    let Some(way) = self.way(&endpoint, now) else { continue };
+                    let turn = seat.and_then(Seat::into_turn);
+                    First::Alone(self.attempt(way, progress, time, now), turn)
+                }
+            };
+            progress.begin(&endpoint, &caller.budget);
+            let wait = caller.latencies.as_ref().and_then(Latencies::wait);
+            let floor = caller.settings.deadline.floor;
             let may_hedge = !progress.retries.is_last();
-            return match wait.filter(|wait| may_hedge && *wait + floor <= time.timeout) {
-                None => first.run(message.clone()).await,
+            let ended = match wait.filter(|wait| may_hedge && *wait + floor <= time.timeout) {
+                None => first.run(message, caller, time).await,
                 Some(wait) => self.hedged(message, progress, first, wait, time).await,
+            };
+            match ended {
+                Some(ended) => return ended.map_err(End::Failed),
+                None => progress.unbegin(&endpoint),
             }
-            .map_err(End::Failed);
         }
     }
 
-    /// An attempt, and a second one on another endpoint if it takes long. The first answer wins; an error waits for the other.
-    async fn hedged<Q, A>(
+    /// One attempt for several calls; `None`: the breaker does not let it through.
+    pub(crate) async fn attempt_together<B, A>(
         &self,
-        message: &Q,
-        progress: &mut Progress,
-        first: Try<'_, S>,
-        wait: Duration,
+        endpoint: &Endpoint,
+        message: B,
         time: AttemptTime,
-    ) -> Result<A, Failed>
+        begun: Instant,
+    ) -> Shared<A>
     where
-        Q: Clone,
-        S: Service<Attempt<Q>, Response = A, Error = Status>,
+        S: Service<Attempt<B>, Response = A, Error = Status>,
     {
-        let caller = &*self.caller;
-        let mut first = pin!(first.run(message.clone()));
-        tokio::select! {
-            biased;
-            ended = first.as_mut() => return ended,
-            () = sleep(wait) => {}
-        }
-        let now = Instant::now();
-        let timeout = time.until.saturating_duration_since(now);
-        let may_probe = timeout >= caller.settings.judged_from;
-        let wanted = Wanted { tried: &progress.tried, elsewhere: true, may_probe };
-        let Ok(endpoint) = caller.endpoints.pick(wanted, now) else { return first.await };
-        let Some(way) = self.way(&endpoint, now) else { return first.await };
-        if !caller.budget.withdraw(caller.age_ns(now)) {
-            drop(way);
-            return first.await;
-        }
-        progress.tried.push(endpoint.id);
-        progress.retries.note_hedge();
-        caller.counts.hedges.fetch_add(1, Ordering::Relaxed);
-        let time = AttemptTime { until: time.until, timeout };
-        let second = self.attempt(way, progress, time, now);
-        progress.attempts += 1;
-        let mut second = pin!(second.run(message.clone()));
-        let (ended, is_second) = tokio::select! {
-            ended = first.as_mut() => (ended, false),
-            ended = second.as_mut() => (ended, true),
-        };
-        let (ended, won) = match (ended, is_second) {
-            (Ok(answer), is_second) => (Ok(answer), is_second),
-            (Err(_), true) => (first.await, false),
-            (Err(_), false) => (second.await, true),
-        };
-        if won && ended.is_ok() {
-            caller.counts.hedges_won.fetch_add(1, Ordering::Relaxed);
-        }
-        ended
+        let way = self.way(endpoint, begun)?;
+        let patience = Patience::Usual;
+        let attempt = Try { caller: &self.caller, way, time, begun, previous_attempts: 0, patience };
+        Some(attempt.run(message).await)
     }
 
     fn attempt<'a>(
@@ -297,7 +268,13 @@ impl<S: Clone> Stack<S> {
             anywhere: caller.endpoints.has_other(&Tried::new(), now),
             chance: caller.random.fraction(),
         };
-        progress.retries.next(&failed.meaning, &caller.budget, around)
+        let mut meaning = failed.meaning;
+        if failed.in_company && meaning.again == Again::No {
+            // What was wrong may be another call's. By itself this one finds out.
+            progress.alone = true;
+            meaning.again = Again::Yes;
+        }
+        progress.retries.next(&meaning, &caller.budget, around)
     }
 
     fn nowhere(&self, progress: Progress, nowhere: Nowhere) -> CallError {
@@ -340,21 +317,5 @@ impl<S> Clone for Stack<S> {
 impl<S> std::fmt::Debug for Stack<S> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Stack").field("caller", &self.caller).finish_non_exhaustive()
-    }
-}
-
-// === impl Progress ===
-
-impl Progress {
-    fn new(time: CallTime, patience: Patience, retries: Retries) -> Self {
-        Self {
-            time,
-            patience,
-            retries,
-            tried: Tried::new(),
-            attempts: 0,
-            elsewhere: false,
-            last_failure: None,
-        }
     }
 }

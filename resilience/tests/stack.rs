@@ -3,6 +3,8 @@
 
 mod support;
 
+#[path = "stack/batching.rs"]
+mod batching;
 #[path = "stack/calling.rs"]
 mod calling;
 #[path = "stack/cancelling.rs"]

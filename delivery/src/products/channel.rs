@@ -10,6 +10,7 @@ use std::time::Duration;
 use hyper::rt::{Read, Write};
 use hyper_util::client::legacy::connect::HttpConnector;
 use proto::product::v1::product_service_client::ProductServiceClient;
+use resilience::batch::Answers;
 use resilience::endpoints::{Reconnect, ReconnectSettings};
 use resilience::{Attempt, Connect, Random};
 use tonic::Status;
@@ -105,7 +106,7 @@ impl Service<Attempt<Question>> for ProductClient {
 }
 
 impl Service<Attempt<BatchQuestion>> for ProductClient {
-    type Response = Vec<Option<Decision>>;
+    type Response = Answers<Decision>;
     type Error = Status;
     type Future = Answering<Self::Response>;
 
@@ -119,7 +120,8 @@ impl Service<Attempt<BatchQuestion>> for ProductClient {
         let request = attempt.into_request(|question| question.to_message());
         Box::pin(async move {
             let answer = client.batch_can_deliver(request).await?;
-            parse::batch(answer.get_ref(), asked, time::now()).map_err(classify::nonsense)
+            let read = parse::batch(answer.get_ref(), asked, time::now()).map_err(classify::nonsense)?;
+            Ok(read.into_iter().map(|decision| decision.map_err(classify::nonsense)).collect())
         })
     }
 }

@@ -17,18 +17,25 @@ pub(super) fn decision(answer: &wire::CanDeliverResponse, now: Timestamp) -> Res
     parse(decision, token(&decision.revision)?, now)
 }
 
-/// The answers to several questions. One that makes no sense says nothing about the others.
+/// The answers to several questions. One that makes no sense says nothing about the others; if none does, it is the answer.
 pub(super) fn batch(
     answer: &wire::BatchCanDeliverResponse,
     asked: usize,
     now: Timestamp,
-) -> Result<Vec<Option<Decision>>, Nonsense> {
+) -> Result<Vec<Result<Decision, Nonsense>>, Nonsense> {
     if answer.results.len() != asked {
         return Err(Nonsense("another number of answers than of questions"));
     }
     let revision = token(&answer.revision)?;
-    let read = |result: &wire::BatchResult| parse(result.decision.as_ref()?, revision.clone(), now).ok();
-    Ok(answer.results.iter().map(read).collect())
+    let read = |result: &wire::BatchResult| {
+        let decision = result.decision.as_ref().ok_or(Nonsense("no decision"))?;
+        parse(decision, revision.clone(), now)
+    };
+    let read: Vec<_> = answer.results.iter().map(read).collect();
+    match read.first() {
+        Some(Err(nonsense)) if read.iter().all(Result::is_err) => Err(nonsense.clone()),
+        _ => Ok(read),
+    }
 }
 
 fn parse(decision: &wire::Decision, revision: RevisionToken, now: Timestamp) -> Result<Decision, Nonsense> {
@@ -125,8 +132,11 @@ mod tests {
         };
         let now = Timestamp::from_unix_micros(0).unwrap();
         let read = batch(&answer, 2, now).unwrap();
-        assert_eq!(read[0], None);
+        assert_eq!(read[0], Err(Nonsense("no decision")));
         assert_eq!(read[1].as_ref().unwrap().revision.as_str(), "r2");
         assert!(batch(&answer, 3, now).is_err());
+
+        let all = wire::BatchCanDeliverResponse { results: vec![result(None), result(None)], ..answer };
+        assert_eq!(batch(&all, 2, now), Err(Nonsense("no decision")));
     }
 }

@@ -74,6 +74,13 @@ impl BatchQuestion {
     }
 }
 
+impl From<Vec<Question>> for BatchQuestion {
+    /// Questions without a min_revision, together.
+    fn from(questions: Vec<Question>) -> Self {
+        Self { items: questions.iter().map(|question| question.item).collect(), min_revision: None }
+    }
+}
+
 // === impl Item ===
 
 impl Item {

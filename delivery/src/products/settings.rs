@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use clap::{Args, Command, FromArgMatches};
 use resilience::CallSettings;
+use resilience::batch::BatchSettings;
 use resilience::breaker::{BreakerSettings, NEVER_PERCENT, WindowSettings};
 use resilience::budget::BudgetSettings;
 use resilience::deadline::DeadlineSettings;
@@ -21,6 +22,8 @@ const RESERVE: Duration = Duration::from_millis(50);
 const RESERVE_FRACTION: u32 = 4;
 /// Less than this is not worth asking in: a call within one machine takes half of it.
 const FLOOR: Duration = Duration::from_millis(1);
+/// How long questions wait, at most, for one that is in flight: ten times what it takes when all is well.
+const BATCH_PATIENCE: Duration = Duration::from_millis(5);
 /// The verifier asks one batch at a time.
 const VERIFY_CALLS: u32 = 1;
 /// The verifier tries again by itself, with pauses: a batch is retried once, and only if most of them go well.
@@ -42,6 +45,8 @@ const LIMIT: LimitSettings =
 const MAX_MS: u64 = 60_000;
 const MAX_SECONDS: u64 = 3_600;
 const MAX_CALLS: i64 = 100_000;
+/// What Product takes in one batch.
+const MAX_BATCH: i64 = 1_000;
 
 /// How Product is called.
 #[derive(Args, Clone, Debug)]
@@ -76,6 +81,13 @@ pub struct ProductSettings {
     #[arg(long, env = "CANDELIVER_PRODUCT_MAX_CALLS", value_name = "N", default_value_t = 512,
           value_parser = clap::value_parser!(u32).range(1..=MAX_CALLS))]
     pub product_max_calls: u32,
+
+    /// Most questions that go to Product together. Those that come while one is in flight to an endpoint go in one batch as
+    /// soon as it is answered; where none is in flight a question goes at once. 256 take Product a fraction of a
+    /// millisecond. 1: each goes by itself.
+    #[arg(long, env = "CANDELIVER_PRODUCT_BATCH_MAX", value_name = "N", default_value_t = 256,
+          value_parser = clap::value_parser!(u32).range(1..=MAX_BATCH))]
+    pub product_batch_max: u32,
 
     /// Most attempts for one question; 1: none is tried again. With three, one endpoint may hang and one may be restarting.
     #[arg(long, env = "CANDELIVER_PRODUCT_MAX_ATTEMPTS", value_name = "N", default_value_t = 3,
@@ -213,6 +225,12 @@ impl ProductSettings {
             weighs: false,
             ..live
         }
+    }
+
+    /// How the questions of callers who wait go together; `None`: they don't.
+    pub(super) fn batch(&self) -> Option<BatchSettings> {
+        let max_calls = self.product_batch_max as usize;
+        (max_calls > 1).then_some(BatchSettings { max_calls, patience: BATCH_PATIENCE })
     }
 
     pub(super) fn breaker(&self) -> BreakerSettings {

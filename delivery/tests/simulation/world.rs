@@ -10,6 +10,7 @@ use chassis::shutdown::Shutdown;
 use deliverability::{LocationId, ProductId, Quantity};
 use delivery::domain::Order;
 use delivery::products::{Answer, Product, ProductClient, ProductSettings, Products};
+use futures_util::future::join_all;
 use futures_util::stream;
 use hyper_util::rt::TokioIo;
 use resilience::breaker::State;
@@ -33,6 +34,8 @@ const RECOVERY: Duration = Duration::from_secs(10);
 /// How long all must go well after that.
 const HEALTHY: Duration = Duration::from_secs(1);
 const CALLERS: usize = 6;
+/// Most questions that a caller has at once: what comes while one is in flight goes together.
+const QUESTIONS_AT_ONCE: usize = 4;
 /// What a call may take beyond its deadline: timers and the network are counted in ticks.
 const GRACE: Duration = Duration::from_millis(5);
 
@@ -74,6 +77,7 @@ pub fn run(seed: u64) {
     let further = totals.retries + totals.resends + totals.hedges;
     assert!(attempts <= totals.calls + further, "{}: {totals:?}", of_seed());
     assert!(totals.resends <= totals.calls, "{}: {totals:?}", of_seed());
+    assert!(totals.batches > 0 && totals.batched >= totals.batches, "{}: {totals:?}", of_seed());
 }
 
 /// What of its caller's deadline a call may take: the default reserve is kept, and the cap is a second.
@@ -160,7 +164,7 @@ fn simulated_network(random: Random) -> Connect<ProductClient> {
     })
 }
 
-/// Some callers, each with one call after another.
+/// Some callers, each with some questions at once, then the next.
 async fn call(products: Products, ends: Ends, random: Random) {
     let began = Instant::now();
     let callers: Vec<_> = (0..CALLERS)
@@ -168,13 +172,12 @@ async fn call(products: Products, ends: Ends, random: Random) {
             let (products, ends, random) = (products.clone(), Arc::clone(&ends), random.clone());
             tokio::spawn(async move {
                 while began.elapsed() < FAULTS + RECOVERY + HEALTHY {
-                    let deadline = Duration::from_millis(50 + random.below(1_500) as u64);
-                    let begun = Instant::now();
-                    let answer = products.decide(&order(), None, Deadline::after(deadline)).await;
-                    let (at, took) = (begun - began, begun.elapsed());
-                    let was_decided = matches!(answer, Answer::Decided(_));
-                    ends.lock().unwrap().push(End { at, deadline, took, was_decided });
-                    tokio::time::sleep(Duration::from_millis(10 + random.below(40) as u64)).await;
+                    let questions = (0..=random.below(QUESTIONS_AT_ONCE)).map(|_| {
+                        let deadline = Duration::from_millis(50 + random.below(1_500) as u64);
+                        ask(&products, began, deadline, &ends)
+                    });
+                    join_all(questions).await;
+                    tokio::time::sleep(Duration::from_millis(40 + random.below(120) as u64)).await;
                 }
             })
         })
@@ -182,6 +185,14 @@ async fn call(products: Products, ends: Ends, random: Random) {
     for caller in callers {
         caller.await.unwrap();
     }
+}
+
+async fn ask(products: &Products, began: Instant, deadline: Duration, ends: &Ends) {
+    let begun = Instant::now();
+    let answer = products.decide(&order(), None, Deadline::after(deadline)).await;
+    let (at, took) = (begun - began, begun.elapsed());
+    let was_decided = matches!(answer, Answer::Decided(_));
+    ends.lock().unwrap().push(End { at, deadline, took, was_decided });
 }
 
 fn order() -> Order {

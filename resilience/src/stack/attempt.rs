@@ -43,10 +43,12 @@ pub(super) struct Try<'a, S> {
 }
 
 /// An attempt without an answer.
-#[derive(Debug)]
-pub(super) struct Failed {
-    pub(super) meaning: Meaning,
-    pub(super) cause: Cause,
+#[derive(Clone, Debug)]
+pub(crate) struct Failed {
+    pub(crate) meaning: Meaning,
+    pub(crate) cause: Cause,
+    /// Whether it was made for other calls too.
+    pub(crate) in_company: bool,
 }
 
 /// Counts an attempt as cancelled, unless it ended, and keeps what is known of how long it would have taken.
@@ -88,7 +90,6 @@ impl<S> Try<'_, S> {
             patience,
         } = self;
         let mut ending = Ending { caller, endpoint: Some(endpoint), begun };
-        let waiting = endpoint.load.begin();
         let attempt = Attempt { message, timeout: time.timeout, previous_attempts };
         let answering = async {
             poll_fn(|cx| client.poll_ready(cx)).await?;
@@ -99,7 +100,6 @@ impl<S> Try<'_, S> {
         let answered = within(answering, &mut permit, slow.map(|slow| begun + slow), time.until).await;
 
         let (now, in_flight) = (Instant::now(), endpoint.load.in_flight());
-        drop(waiting);
         ending.endpoint = None;
         let outcome = match answered {
             Some(Ok(answer)) => Ok(answer),
@@ -151,7 +151,7 @@ impl Drop for Ending<'_> {
 // === impl Caller ===
 
 impl Caller {
-    fn failed(&self, status: Status, time: &AttemptTime) -> Failed {
+    pub(crate) fn failed(&self, status: Status, time: &AttemptTime) -> Failed {
         let meaning = (self.settings.classify)(&status);
         if meaning.evidence == Evidence::TimedOut {
             // The peer, or tonic, noticed before this side's own timer.
@@ -160,13 +160,13 @@ impl Caller {
         if meaning.again == Again::Unsent {
             self.endpoints.note_lost_connection();
         }
-        Failed { meaning, cause: Cause::Failed(status) }
+        Failed { meaning, cause: Cause::Failed(status), in_company: false }
     }
 
-    fn timed_out(&self, time: &AttemptTime) -> Failed {
+    pub(super) fn timed_out(&self, time: &AttemptTime) -> Failed {
         let hurried = time.timeout < self.settings.judged_from;
         let meaning = if hurried { Meaning::HURRIED } else { Meaning::TIMED_OUT };
-        Failed { meaning, cause: Cause::TimedOut }
+        Failed { meaning, cause: Cause::TimedOut, in_company: false }
     }
 
     /// Tells everyone who wants to know how an endpoint did.

@@ -97,12 +97,23 @@ pub fn breaker() -> BreakerSettings {
 impl World {
     /// A stack over so many endpoints, all of which answer.
     pub fn stack(&self, endpoints: usize, settings: CallSettings) -> Stack<Client> {
+        self.stack_of(endpoints, settings, |client| client)
+    }
+
+    /// The same, each client made into another.
+    pub fn stack_of<C: Clone + 'static>(
+        &self,
+        endpoints: usize,
+        settings: CallSettings,
+        make: impl Fn(Client) -> C + Send + Sync + 'static,
+    ) -> Stack<C> {
         let random = Random::seeded(7);
         let set = Endpoints::new(breaker(), None, random.clone());
         set.set(&(0..endpoints).map(address).collect::<Vec<_>>());
         let caller = Caller::new(settings, Arc::new(set), random);
         let world = self.clone();
-        Stack::new(Arc::new(caller), Arc::new(move |address| Client { address, world: world.clone() }))
+        let connect = move |address| make(Client { address, world: world.clone() });
+        Stack::new(Arc::new(caller), Arc::new(connect))
     }
 
     /// What an endpoint does from now on.
