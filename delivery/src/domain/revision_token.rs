@@ -1,12 +1,14 @@
 //! Product's revision tokens, as Delivery sees them: something to keep and to pass on, never to look into.
 
+use std::sync::Arc;
+
 /// Longest token in bytes: three times what Product gives out now.
 pub const MAX_TOKEN_BYTES: usize = 128;
 
 /// 1 to 128 characters that need no escaping in a URL. What they mean is Product's business; two tokens can be the
-/// same, but never earlier or later than one another.
+/// same, but never earlier or later than one another. Clones share it: a batch of decisions has one.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct RevisionToken(Box<str>);
+pub struct RevisionToken(Arc<str>);
 
 // === impl RevisionToken ===
 

@@ -10,6 +10,7 @@ use deliverability::{
     Address, Code, Decision, Location, LocationId, Name, Postcode, Product, ProductId, Question, State,
     Timestamp,
 };
+use foldhash::fast::RandomState;
 use proto::product::v1::product_service_server::ProductService;
 use proto::product::v1::{self as wire};
 use tonic::{Code as GrpcCode, Request, Response, Status};
@@ -120,7 +121,8 @@ impl ProductService for ProductHandlers {
         let (questions, min_revision) = batch(&request).map_err(Failure::invalid_fields)?;
 
         let reading = read_at_least(&self.index, min_revision, deadline).await?;
-        let mut decided: HashMap<Question, Decision> = HashMap::with_capacity(questions.len());
+        let mut decided: HashMap<Question, Decision, RandomState> =
+            HashMap::with_capacity_and_hasher(questions.len(), RandomState::default());
         let results = request.items.into_iter().zip(questions).map(|(item, question)| {
             let decision =
                 decided.entry(question).or_insert_with_key(|question| reading.catalogue.decide(question));
@@ -245,14 +247,24 @@ fn batch(
     let at = now();
     let mut questions = Vec::with_capacity(request.items.len());
     for (position, item) in request.items.iter().enumerate() {
-        let mut bad_item = Violations::under(format!("items[{position}]."));
-        if item.correlation_id.len() > MAX_CORRELATION_BYTES {
-            bad_item.add("correlation_id", format!("must be at most {MAX_CORRELATION_BYTES} bytes long"));
+        if let Some(question) = batch_item(item, at, &mut Violations::default()) {
+            questions.push(question);
+        } else {
+            // Read again to be told with its place, which a good one needs not.
+            let mut bad_item = Violations::under(format!("items[{position}]."));
+            batch_item(item, at, &mut bad_item);
+            bad.extend(bad_item);
         }
-        questions.extend(question(&item.product_id, &item.location_id, item.quantity, at, &mut bad_item));
-        bad.extend(bad_item);
     }
     bad.finish(Some((questions, min_revision)))
+}
+
+fn batch_item(item: &wire::BatchItem, at: Timestamp, bad: &mut Violations) -> Option<Question> {
+    let fits = item.correlation_id.len() <= MAX_CORRELATION_BYTES;
+    if !fits {
+        bad.add("correlation_id", format!("must be at most {MAX_CORRELATION_BYTES} bytes long"));
+    }
+    question(&item.product_id, &item.location_id, item.quantity, at, bad).filter(|_| fits)
 }
 
 fn address(request: &wire::ResolveLocationRequest) -> Result<Address, Vec<chassis::status::Violation>> {
