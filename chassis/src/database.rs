@@ -10,12 +10,14 @@ mod session;
 mod settings;
 #[cfg(feature = "throwaway")]
 pub mod throwaway;
+mod trust;
 
 use std::future::Future;
 use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use sqlx::Connection as _;
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
@@ -24,8 +26,10 @@ use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::sync::Semaphore;
 
 pub use error::StoreError;
+use session::{BEGIN_POSTGRES, BEGIN_SQLITE};
 pub use session::{Connection, PgConnection, Session, SqliteConnection, Transaction};
 pub use settings::DatabaseSettings;
+use trust::Trust;
 
 /// How long a unit of work waits for a connection: below the deadline that most callers set.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(2);
@@ -56,6 +60,7 @@ pub struct Database {
     pools: Pools,
     runtime: Handle,
     units: Arc<Semaphore>,
+    trust: Trust,
 }
 
 #[derive(Clone, Debug)]
@@ -94,12 +99,13 @@ impl Database {
     /// # Errors
     /// The URL is none of the two, or the database does not answer.
     pub async fn connect(url: &str, max_connections: u32) -> Result<Self, StoreError> {
+        let trust = Trust::default();
         let pools = match url.split_once(':').map(|(scheme, _)| scheme) {
             Some("sqlite") => connect_sqlite(url).await?,
-            Some("postgres" | "postgresql") => connect_postgres(url, max_connections).await?,
+            Some("postgres" | "postgresql") => connect_postgres(url, max_connections, trust.clone()).await?,
             _ => return Err(StoreError::Setting("must begin with sqlite:// or postgres://".to_owned())),
         };
-        Ok(Self { pools, runtime: Handle::current(), units: Arc::new(Semaphore::new(MAX_UNITS)) })
+        Ok(Self { pools, runtime: Handle::current(), units: Arc::new(Semaphore::new(MAX_UNITS)), trust })
     }
 
     /// Runs one unit of work to its end on the store's runtime, whatever becomes of the caller.
@@ -142,7 +148,7 @@ impl Database {
     ///
     /// # Errors
     /// The database is silent.
-    pub async fn snapshot(&self) -> Result<Transaction, StoreError> {
+    pub async fn snapshot(&self) -> Result<Transaction<'static>, StoreError> {
         Ok(match &self.pools {
             Pools::Sqlite { readers, .. } => Transaction::Sqlite(readers.begin().await?),
             Pools::Postgres(pool) => Transaction::Postgres(
@@ -155,13 +161,28 @@ impl Database {
     ///
     /// # Errors
     /// The database is silent.
-    pub async fn write(&self) -> Result<Transaction, StoreError> {
+    pub async fn write(&self) -> Result<Transaction<'static>, StoreError> {
         Ok(match &self.pools {
-            Pools::Sqlite { writer, .. } => Transaction::Sqlite(writer.begin_with("BEGIN IMMEDIATE").await?),
-            Pools::Postgres(pool) => Transaction::Postgres(
-                pool.begin_with("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE").await?,
-            ),
+            Pools::Sqlite { writer, .. } => Transaction::Sqlite(writer.begin_with(BEGIN_SQLITE).await?),
+            Pools::Postgres(pool) => Transaction::Postgres(pool.begin_with(BEGIN_POSTGRES).await?),
         })
+    }
+
+    /// A connection for single statements that write, each of which is a transaction of its own. On SQLite nobody else
+    /// writes until it is given back.
+    ///
+    /// # Errors
+    /// The database is silent.
+    pub async fn writer(&self) -> Result<Session, StoreError> {
+        Ok(match &self.pools {
+            Pools::Sqlite { writer, .. } => Session::Sqlite(writer.acquire().await?),
+            Pools::Postgres(pool) => Session::Postgres(pool.acquire().await?),
+        })
+    }
+
+    /// Has connections tested before they are used again: one was lost, and the others may be too.
+    pub fn distrust(&self) {
+        self.trust.lose();
     }
 
     /// PostgreSQL's pool, for what only it can do.
@@ -212,7 +233,7 @@ async fn connect_sqlite(url: &str) -> Result<Pools, StoreError> {
     Ok(Pools::Sqlite { writer, readers })
 }
 
-async fn connect_postgres(url: &str, max_connections: u32) -> Result<Pools, StoreError> {
+async fn connect_postgres(url: &str, max_connections: u32, trust: Trust) -> Result<Pools, StoreError> {
     let options = PgConnectOptions::from_str(url)?.options([
         ("statement_timeout", STATEMENT_TIMEOUT),
         ("idle_in_transaction_session_timeout", IDLE_TRANSACTION_TIMEOUT),
@@ -221,6 +242,16 @@ async fn connect_postgres(url: &str, max_connections: u32) -> Result<Pools, Stor
         .max_connections(max_connections)
         .acquire_timeout(ACQUIRE_TIMEOUT)
         .max_lifetime(CONNECTION_LIFETIME)
+        .test_before_acquire(false)
+        .before_acquire(move |connection, used| {
+            let is_trusted = trust.covers(used.idle_for);
+            Box::pin(async move {
+                if !is_trusted {
+                    connection.ping().await?;
+                }
+                Ok(true)
+            })
+        })
         .connect_with(options)
         .await?;
     Ok(Pools::Postgres(pool))

@@ -88,7 +88,7 @@ pub async fn create(
         return Ok(delivery);
     }
     let id = wanted.id.unwrap_or_else(DeliveryId::fresh);
-    let asking = Asking { store, limits, id, wanted: &wanted };
+    let asking = Asking { store, limits, id, wanted: &wanted, deadline };
     for _ in 0..MAX_ROUNDS {
         let decision = match products.decide(&wanted.order, wanted.min_revision.as_ref(), deadline).await {
             Answer::Decided(decision) => decision,
@@ -112,6 +112,7 @@ struct Asking<'a> {
     limits: DeferLimits,
     id: DeliveryId,
     wanted: &'a Wanted,
+    deadline: Deadline,
 }
 
 // === impl Asking ===
@@ -145,7 +146,8 @@ impl Asking<'_> {
         delivery: Delivery,
         valid_until: Option<Timestamp>,
     ) -> Result<Option<Delivery>, CreateError> {
-        accepted(self.id, self.store.create(delivery, valid_until, self.limits.max_pending).await?)
+        let created = self.store.create(delivery, valid_until, self.limits.max_pending, self.deadline);
+        accepted(self.id, created.await?)
     }
 }
 

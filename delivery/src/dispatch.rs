@@ -48,7 +48,7 @@ pub async fn dispatch(
     let is_old = checked.is_none_or(|checked| time::age(checked, time::now()) >= recheck_after);
     let evidence = if is_old { Some(recheck(products, &stored, deadline).await?) } else { None };
     let evidence = evidence.map(|decision| decision.into_evidence(Source::Live));
-    Ok(store.transition(id, Transition::Dispatch, read, evidence, time::now()).await?)
+    Ok(store.transition(id, Transition::Dispatch, read, evidence, time::now(), deadline).await?)
 }
 
 /// A new yes. Asked without a min_revision: the old decision's revision may be of a catalogue that has been replaced from a

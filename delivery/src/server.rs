@@ -55,6 +55,7 @@ pub fn serve(
     // What is counted in this process and to be read on its metrics page is registered here.
     let mut registry = metrics::registry();
     registry.sub_registry_with_prefix("product_client").register_collector(Box::new(product.metrics()));
+    registry.sub_registry_with_prefix("store").register_collector(store.metrics());
 
     let make_services = {
         let (health, shutdown) = (health.clone(), shutdown.clone());

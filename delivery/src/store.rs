@@ -5,29 +5,42 @@
 //! | how rows become deliveries | `rows.rs` |
 //! | how one is stored once, whoever sends it how often | `create.rs` |
 //! | how its state changes | `transition.rs` |
+//! | how what queues up is read and committed together | `queue.rs`, `writer.rs`, `writer/` |
 //! | how verifiers share what is PENDING | `verify.rs` |
 //! | how deliveries are found | `read.rs`, `list.rs` |
 //!
-//! Each method is one unit of work on the store's runtime, done to its end whatever becomes of the caller. Time is an
-//! argument, but for one check: see `create.rs`.
+//! Each method is one unit of work on the store's runtime, or part of a batch there, done to its end whatever becomes of
+//! the caller. Time is an argument, but for one check: see `writer/attempt.rs`.
 
+mod commits;
 mod create;
+mod fault;
 mod list;
+mod queue;
 mod read;
 mod rows;
+mod sqlite;
+mod ticket;
 mod transition;
 mod verify;
+mod writer;
 
 use std::sync::Arc;
 
 use chassis::database::Database;
+use chassis::metrics::Collector;
 use sqlx::migrate::Migrator;
 use tokio::sync::Notify;
 
+use commits::CommitMetrics;
+pub use commits::Commits;
 pub use create::Created;
 pub use list::{Cursor, Filter, MAX_SCANNED_ROWS, Page};
+use queue::Queue;
+use read::{Read, Reader};
 pub use transition::TransitionError;
 pub use verify::Settlement;
+use writer::{Entry, Writer};
 
 /// The Delivery service's database. Clones share it.
 #[derive(Clone, Debug)]
@@ -35,6 +48,9 @@ pub struct Store {
     database: Database,
     /// Wakes the verifier of this process when something is to be verified.
     pending: Arc<Notify>,
+    reads: Queue<Read>,
+    writes: Queue<Entry>,
+    commits: Arc<Commits>,
 }
 
 /// What the tables must be, oldest first.
@@ -52,7 +68,28 @@ impl Store {
     /// The store in a database whose tables are up to date.
     #[must_use]
     pub fn new(database: Database) -> Self {
-        Self { database, pending: Arc::new(Notify::new()) }
+        let (pending, commits) = (Arc::new(Notify::new()), Arc::new(Commits::default()));
+        let reader = Reader { database: database.clone() };
+        let writer = Writer {
+            database: database.clone(),
+            pending: Arc::clone(&pending),
+            commits: Arc::clone(&commits),
+        };
+        let reads = Queue::start(database.runtime(), reader);
+        let writes = Queue::start(database.runtime(), writer);
+        Self { database, pending, reads, writes, commits }
+    }
+
+    /// What was committed since.
+    #[must_use]
+    pub fn commits(&self) -> &Commits {
+        &self.commits
+    }
+
+    /// The same for the metrics page.
+    #[must_use]
+    pub fn metrics(&self) -> Box<dyn Collector> {
+        Box::new(CommitMetrics(Arc::clone(&self.commits)))
     }
 
     /// The database beneath.

@@ -4,6 +4,8 @@
 #[path = "support/databases.rs"]
 mod databases;
 
+#[path = "store/committing.rs"]
+mod committing;
 #[path = "store/creating.rs"]
 mod creating;
 #[path = "store/listing.rs"]

@@ -83,7 +83,7 @@ impl Follower {
             let asked_at = clock::unix_micros();
             // A database that takes a question and never answers is silent too.
             let reading = tokio::time::timeout(READ_TIMEOUT, self.store.feed(self.read_upto, PAGE_ROWS));
-            let page = reading.await.map_err(|_| StoreError::Silent(sqlx::Error::PoolTimedOut))??;
+            let page = reading.await.map_err(|_| StoreError::from(sqlx::Error::PoolTimedOut))??;
             if *self.epoch.get_or_insert(page.head.epoch) != page.head.epoch {
                 self.start_again(page.head);
                 continue;

@@ -1,5 +1,6 @@
 //! What can go wrong with a database, apart from what the caller asked for.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tonic::Code;
@@ -10,7 +11,7 @@ use crate::status::Failure;
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 /// The database gave no answer, or one that cannot be.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 pub enum StoreError {
     /// A setting that can't be used.
     #[error("{0}")]
@@ -18,9 +19,12 @@ pub enum StoreError {
     /// Refused before anything was done.
     #[error("too many units of work are waiting for the database")]
     Overloaded,
+    /// Left undone: whoever wanted it had no time left when its turn came.
+    #[error("the deadline passed while the work waited for the database")]
+    Expired,
     /// No answer: a write's outcome is not known.
     #[error("the database did not answer: {0}")]
-    Silent(sqlx::Error),
+    Silent(Arc<sqlx::Error>),
     /// What is stored is not what this program stores.
     #[error("the database holds what this program can't read: {0}")]
     Corrupt(String),
@@ -46,7 +50,7 @@ impl From<sqlx::Error> for StoreError {
                 Self::Corrupt(refused.to_string())
             }
             sqlx::Error::Configuration(_) => Self::Setting(error.to_string()),
-            other => Self::Silent(other),
+            other => Self::Silent(Arc::new(other)),
         }
     }
 }
@@ -56,6 +60,7 @@ impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {
         match error {
             StoreError::Overloaded => Self::overloaded("too many calls wait for the database", RETRY_AFTER),
+            StoreError::Expired => Self::deadline_exceeded(),
             StoreError::Silent(_) => {
                 tracing::warn!(%error, "the database is silent");
                 Self::new(

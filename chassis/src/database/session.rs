@@ -3,8 +3,8 @@
 use std::fmt::Write as _;
 
 use sqlx::pool::PoolConnection;
+use sqlx::{Connection as _, Postgres, Sqlite};
 pub use sqlx::{PgConnection, SqliteConnection};
-use sqlx::{Postgres, Sqlite};
 
 use super::StoreError;
 
@@ -17,14 +17,19 @@ pub enum Session {
     Postgres(PoolConnection<Postgres>),
 }
 
-/// A transaction; dropped without `commit` it is rolled back.
+/// A transaction, on a connection of its own or on a session's; dropped without `commit` it is rolled back.
 #[derive(Debug)]
-pub enum Transaction {
+pub enum Transaction<'c> {
     /// On SQLite.
-    Sqlite(sqlx::Transaction<'static, Sqlite>),
+    Sqlite(sqlx::Transaction<'c, Sqlite>),
     /// On PostgreSQL.
-    Postgres(sqlx::Transaction<'static, Postgres>),
+    Postgres(sqlx::Transaction<'c, Postgres>),
 }
+
+/// How a transaction that writes begins: at once as the only one on SQLite; on PostgreSQL its statements see what others
+/// have committed meanwhile.
+pub(super) const BEGIN_SQLITE: &str = "BEGIN IMMEDIATE";
+pub(super) const BEGIN_POSTGRES: &str = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE";
 
 /// What statements run on: see `on_database!`.
 #[derive(Debug)]
@@ -86,11 +91,30 @@ impl Session {
             Self::Postgres(connection) => Connection::Postgres(connection),
         }
     }
+
+    /// Begins a transaction that writes, on a session that may write.
+    ///
+    /// # Errors
+    /// The database is silent.
+    pub async fn begin(&mut self) -> Result<Transaction<'_>, StoreError> {
+        Ok(match self {
+            Self::Sqlite(connection) => Transaction::Sqlite(connection.begin_with(BEGIN_SQLITE).await?),
+            Self::Postgres(connection) => Transaction::Postgres(connection.begin_with(BEGIN_POSTGRES).await?),
+        })
+    }
+
+    /// Ends the connection: it is lost, or in the middle of something that nobody waits for any more.
+    pub fn discard(mut self) {
+        match &mut self {
+            Self::Sqlite(connection) => connection.close_on_drop(),
+            Self::Postgres(connection) => connection.close_on_drop(),
+        }
+    }
 }
 
 // === impl Transaction ===
 
-impl Transaction {
+impl Transaction<'_> {
     /// What statements run on.
     pub fn connection(&mut self) -> Connection<'_> {
         match self {

@@ -123,6 +123,19 @@ impl Delivery {
             None => Ok(step),
         }
     }
+
+    /// Makes a transition that is to be made, with new evidence if there is some. Nobody asks any more about one that leaves
+    /// PENDING without any.
+    pub fn make(&mut self, transition: Transition, evidence: Option<Evidence>, now: Timestamp) {
+        match (evidence, &mut self.admission) {
+            (Some(evidence), admission) => *admission = Admission::Checked(evidence),
+            (None, Admission::Unchecked { verify_by }) => *verify_by = None,
+            (None, Admission::Checked(_)) => {}
+        }
+        self.state = transition.target();
+        self.version += 1;
+        self.update_time = now;
+    }
 }
 
 // === impl DeliveryId ===

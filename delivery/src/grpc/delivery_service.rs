@@ -39,9 +39,10 @@ impl DeliveryHandlers {
         transition: Transition,
         delivery_id: &str,
         version: u32,
+        deadline: Deadline,
     ) -> Result<Option<wire::Delivery>, Status> {
         let (id, version) = parse::transition(delivery_id, version)?;
-        let made = self.store.transition(id, transition, version, None, time::now()).await;
+        let made = self.store.transition(id, transition, version, None, time::now(), deadline).await;
         Ok(Some(render::delivery(made.map_err(transition_error)?)))
     }
 }
@@ -100,8 +101,9 @@ impl DeliveryService for DeliveryHandlers {
         &self,
         request: Request<wire::CompleteDeliveryRequest>,
     ) -> Result<Response<wire::CompleteDeliveryResponse>, Status> {
+        let deadline = Deadline::of(&request);
         let wire::CompleteDeliveryRequest { delivery_id, version } = request.into_inner();
-        let delivery = self.make(Transition::Complete, &delivery_id, version).await?;
+        let delivery = self.make(Transition::Complete, &delivery_id, version, deadline).await?;
         Ok(Response::new(wire::CompleteDeliveryResponse { delivery }))
     }
 
@@ -109,8 +111,9 @@ impl DeliveryService for DeliveryHandlers {
         &self,
         request: Request<wire::ReturnDeliveryRequest>,
     ) -> Result<Response<wire::ReturnDeliveryResponse>, Status> {
+        let deadline = Deadline::of(&request);
         let wire::ReturnDeliveryRequest { delivery_id, version } = request.into_inner();
-        let delivery = self.make(Transition::Return, &delivery_id, version).await?;
+        let delivery = self.make(Transition::Return, &delivery_id, version, deadline).await?;
         Ok(Response::new(wire::ReturnDeliveryResponse { delivery }))
     }
 
@@ -118,8 +121,9 @@ impl DeliveryService for DeliveryHandlers {
         &self,
         request: Request<wire::CancelDeliveryRequest>,
     ) -> Result<Response<wire::CancelDeliveryResponse>, Status> {
+        let deadline = Deadline::of(&request);
         let wire::CancelDeliveryRequest { delivery_id, version } = request.into_inner();
-        let delivery = self.make(Transition::Cancel, &delivery_id, version).await?;
+        let delivery = self.make(Transition::Cancel, &delivery_id, version, deadline).await?;
         Ok(Response::new(wire::CancelDeliveryResponse { delivery }))
     }
 }

@@ -1,15 +1,50 @@
-//! One delivery by its id, and whether the database answers at all.
+//! Deliveries by their ids, and whether the database answers at all.
 
-use chassis::database::{Connection, StoreError};
+use std::collections::HashMap;
+
+use chassis::database::{Connection, Database, Session, StoreError};
 use chassis::on_database;
+use sqlx::AssertSqlSafe;
+use uuid::Uuid;
 
 use super::Store;
+use super::fault::{Fault, fault_of};
+use super::queue::Work;
 use super::rows::{DeliveryRow, columns};
+use super::sqlite;
+use super::ticket::Ticket;
 use crate::domain::{Delivery, DeliveryId};
 
-const BY_ID: &str = concat!("SELECT ", columns!(), " FROM deliveries WHERE delivery_id = $1");
+/// On PostgreSQL the ids are one value.
+const BY_IDS: &str = concat!("SELECT ", columns!(), " FROM deliveries WHERE delivery_id = ANY($1)");
+/// In one order everywhere, so that two transactions never wait for each other.
+const LOCK_BY_IDS: &str = concat!(
+    "SELECT ",
+    columns!(),
+    " FROM deliveries WHERE delivery_id = ANY($1) ORDER BY delivery_id FOR UPDATE"
+);
+/// On SQLite they are a list, which is put behind.
+const BY_LIST: &str = concat!("SELECT ", columns!(), " FROM deliveries WHERE delivery_id IN ");
 /// Reads a page of the table, so that a file that is gone or a table that is locked is noticed too.
 const PROBE: &str = "SELECT COUNT(*) FROM (SELECT 1 FROM deliveries LIMIT 1) AS probed";
+/// Times that a batch is read: once more after its connection was lost, since another may be well.
+const MAX_READS: u32 = 2;
+
+/// Rows by their ids.
+pub(super) type Rows = HashMap<Uuid, DeliveryRow>;
+
+/// What somebody wants to read.
+#[derive(Debug)]
+pub(super) struct Read {
+    id: DeliveryId,
+    ticket: Ticket<Option<DeliveryRow>>,
+}
+
+/// Reads what queued up in one statement.
+#[derive(Debug)]
+pub(super) struct Reader {
+    pub(super) database: Database,
+}
 
 // === impl Store ===
 
@@ -19,12 +54,14 @@ impl Store {
     /// # Errors
     /// The database is silent.
     pub async fn get(&self, id: DeliveryId) -> Result<Option<Delivery>, StoreError> {
-        let database = self.database.clone();
-        let unit = async move {
-            let mut session = database.read().await?;
-            by_id(&mut session.connection(), id).await?.map(DeliveryRow::into_delivery).transpose()
-        };
-        self.database.run(unit).await
+        self.row(id).await?.map(DeliveryRow::into_delivery).transpose()
+    }
+
+    /// One row, in a statement that begins after this call: it sees what was committed before.
+    pub(super) async fn row(&self, id: DeliveryId) -> Result<Option<DeliveryRow>, StoreError> {
+        let (ticket, answer) = Ticket::new();
+        self.reads.push(Read { id, ticket })?;
+        answer.wait().await
     }
 
     /// Asks the database for next to nothing.
@@ -42,13 +79,78 @@ impl Store {
     }
 }
 
-/// One row, in a statement of its own: it sees what was committed before.
-pub(super) async fn by_id(
+// === impl Reader ===
+
+impl Work for Reader {
+    type Entry = Read;
+
+    async fn work(&self, mut reads: Vec<Read>, mut kept: Option<Session>) -> Option<Session> {
+        reads.retain(|read| read.ticket.is_wanted());
+        let ids: Vec<_> = reads.iter().map(|read| read.id).collect();
+        let mut found = Ok(Rows::new());
+        for _ in 0..MAX_READS {
+            found = self.read(&ids, &mut kept).await;
+            match &found {
+                Err(error) if fault_of(error) == Fault::Connection => {
+                    if let Some(lost) = kept.take() {
+                        lost.discard();
+                        self.database.distrust();
+                    }
+                }
+                _ => break,
+            }
+        }
+        for Read { id, ticket } in reads {
+            ticket.answer(found.as_ref().map(|rows| rows.get(&id.as_uuid()).cloned()).map_err(Clone::clone));
+        }
+        kept
+    }
+}
+
+impl Reader {
+    async fn read(&self, ids: &[DeliveryId], kept: &mut Option<Session>) -> Result<Rows, StoreError> {
+        if ids.is_empty() {
+            return Ok(Rows::new());
+        }
+        let session = match kept {
+            Some(session) => session,
+            None => kept.insert(self.database.read().await?),
+        };
+        by_ids(&mut session.connection(), ids).await
+    }
+}
+
+/// Rows by their ids, in a statement of its own: it sees what was committed before.
+pub(super) async fn by_ids(connection: &mut Connection<'_>, ids: &[DeliveryId]) -> Result<Rows, StoreError> {
+    select(connection, BY_IDS, ids).await
+}
+
+/// The same within a transaction that writes, until whose end the rows stay as they are. On SQLite nobody else writes
+/// anyway.
+pub(super) async fn lock_by_ids(
     connection: &mut Connection<'_>,
-    id: DeliveryId,
-) -> Result<Option<DeliveryRow>, StoreError> {
-    let row = on_database!(connection, c => {
-        sqlx::query_as(BY_ID).bind(id.as_uuid()).fetch_optional(c).await?
-    });
-    Ok(row)
+    ids: &[DeliveryId],
+) -> Result<Rows, StoreError> {
+    select(connection, LOCK_BY_IDS, ids).await
+}
+
+/// Where the dialects differ: PostgreSQL takes all ids as one array, SQLite knows no arrays.
+async fn select(
+    connection: &mut Connection<'_>,
+    on_postgres: &'static str,
+    ids: &[DeliveryId],
+) -> Result<Rows, StoreError> {
+    let ids = ids.iter().map(|id| id.as_uuid());
+    let rows: Vec<DeliveryRow> = match connection {
+        Connection::Postgres(c) => {
+            sqlx::query_as(on_postgres).bind(ids.collect::<Vec<_>>()).fetch_all(&mut **c).await?
+        }
+        Connection::Sqlite(c) => {
+            let sql = format!("{BY_LIST}{}", sqlite::row(sqlite::padded(ids.len())));
+            ids.fold(sqlx::query_as(AssertSqlSafe(sql)), sqlx::query::QueryAs::bind)
+                .fetch_all(&mut **c)
+                .await?
+        }
+    };
+    Ok(rows.into_iter().map(|row| (row.delivery_id, row)).collect())
 }

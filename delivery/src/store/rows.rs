@@ -6,8 +6,8 @@ use sqlx::FromRow;
 use uuid::Uuid;
 
 use crate::domain::{
-    Admission, Delivery, DeliveryId, Evidence, ExternalReference, Order, RevisionToken, Source, State,
-    UnknownWord,
+    Admission, Delivery, DeliveryId, Evidence, ExternalReference, Fingerprint, Order, RevisionToken, Source,
+    State, UnknownWord,
 };
 
 /// The columns of a `DeliveryRow`, for the constants that statements are.
@@ -20,9 +20,9 @@ macro_rules! columns {
 }
 pub(super) use columns;
 
-#[derive(FromRow)]
+#[derive(Clone, Debug, FromRow)]
 pub(super) struct DeliveryRow {
-    delivery_id: Uuid,
+    pub(super) delivery_id: Uuid,
     product_id: Uuid,
     location_id: Uuid,
     quantity: i64,
@@ -42,12 +42,29 @@ pub(super) struct DeliveryRow {
     update_time_us: i64,
 }
 
+/// A new delivery as its columns hold it.
+pub(super) struct DeliveryColumns<'a> {
+    pub(super) delivery_id: Uuid,
+    pub(super) product_id: Uuid,
+    pub(super) location_id: Uuid,
+    pub(super) quantity: i64,
+    pub(super) external_reference: Option<&'a str>,
+    pub(super) fingerprint: &'a [u8],
+    pub(super) state: &'static str,
+    pub(super) evidence: EvidenceColumns<'a>,
+    pub(super) verify_by_us: Option<i64>,
+    pub(super) min_revision: Option<&'a str>,
+    pub(super) version: i64,
+    pub(super) create_time_us: i64,
+    pub(super) update_time_us: i64,
+}
+
 /// Evidence as its columns hold it.
-pub(super) struct EvidenceColumns {
+pub(super) struct EvidenceColumns<'a> {
     pub(super) verdict: Option<&'static str>,
-    pub(super) reason: Option<String>,
+    pub(super) reason: Option<&'a str>,
     pub(super) source: Option<&'static str>,
-    pub(super) revision: Option<String>,
+    pub(super) revision: Option<&'a str>,
     pub(super) check_time_us: Option<i64>,
     pub(super) deciding_rules: String,
 }
@@ -134,16 +151,44 @@ impl DeliveryRow {
     }
 }
 
+// === impl DeliveryColumns ===
+
+impl<'a> DeliveryColumns<'a> {
+    /// A delivery on its way into its columns.
+    pub(super) fn new(delivery: &'a Delivery, fingerprint: &'a Fingerprint) -> Self {
+        let order = &delivery.order;
+        let verify_by = match &delivery.admission {
+            Admission::Unchecked { verify_by } => *verify_by,
+            Admission::Checked(_) => None,
+        };
+        Self {
+            delivery_id: delivery.id.as_uuid(),
+            product_id: order.product.as_uuid(),
+            location_id: order.location.as_uuid(),
+            quantity: i64::from(order.quantity.get()),
+            external_reference: order.external_reference.as_ref().map(ExternalReference::as_str),
+            fingerprint: fingerprint.as_bytes(),
+            state: delivery.state.as_str(),
+            evidence: EvidenceColumns::new(delivery.admission.evidence()),
+            verify_by_us: verify_by.map(Timestamp::unix_micros),
+            min_revision: delivery.min_revision.as_ref().map(RevisionToken::as_str),
+            version: i64::from(delivery.version),
+            create_time_us: delivery.create_time.unix_micros(),
+            update_time_us: delivery.update_time.unix_micros(),
+        }
+    }
+}
+
 // === impl EvidenceColumns ===
 
-impl EvidenceColumns {
+impl<'a> EvidenceColumns<'a> {
     /// Evidence on its way into its columns; no evidence makes them NULL.
-    pub(super) fn new(evidence: Option<&Evidence>) -> Self {
+    pub(super) fn new(evidence: Option<&'a Evidence>) -> Self {
         Self {
             verdict: evidence.map(|evidence| evidence.verdict.as_str()),
-            reason: evidence.map(|evidence| evidence.reason.clone()),
+            reason: evidence.map(|evidence| evidence.reason.as_str()),
             source: evidence.map(|evidence| evidence.source.as_str()),
-            revision: evidence.map(|evidence| evidence.revision.as_str().to_owned()),
+            revision: evidence.map(|evidence| evidence.revision.as_str()),
             check_time_us: evidence.map(|evidence| evidence.check_time.unix_micros()),
             deciding_rules: write_rules(evidence.map_or(&[], |evidence| &evidence.deciding_rules)),
         }

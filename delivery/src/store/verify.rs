@@ -7,10 +7,13 @@ use deliverability::Timestamp;
 use sqlx::AssertSqlSafe;
 
 use super::Store;
-use super::rows::{DeliveryRow, columns};
-use super::transition::Update;
-use crate::domain::{Delivery, DeliveryId, Evidence, State};
+use super::rows::{DeliveryRow, EvidenceColumns, columns};
+use crate::domain::{Delivery, DeliveryId, Evidence};
 
+/// Whoever leaves PENDING has no verify_by and no lease any more.
+const SETTLE: &str = "UPDATE deliveries SET state = $3, version = version + 1, update_time_us = $4, verify_by_us = NULL, \
+     lease_until_us = 0, verdict = $5, reason = $6, source = $7, revision = $8, check_time_us = $9, deciding_rules = $10 \
+     WHERE delivery_id = $1 AND state = 'PENDING' AND version = $2";
 const RELEASE: &str =
     "UPDATE deliveries SET lease_until_us = 0 WHERE state = 'PENDING' AND lease_until_us = $1";
 const REST: &str = "UPDATE deliveries SET lease_until_us = $1 WHERE delivery_id = $2 AND state = 'PENDING'";
@@ -91,15 +94,8 @@ impl Store {
         let unit = async move {
             let mut transaction = database.write().await?;
             let mut settled = 0;
-            for Settlement { id, version, evidence } in &settlements {
-                let update = Update {
-                    id: *id,
-                    from: State::Pending,
-                    version: *version,
-                    to: evidence.transition().target(),
-                    evidence: Some(evidence),
-                };
-                settled += u64::from(update.apply(&mut transaction.connection(), now).await?.is_some());
+            for settlement in &settlements {
+                settled += settle(&mut transaction.connection(), settlement, now).await?;
             }
             transaction.commit().await?;
             Ok(settled)
@@ -126,6 +122,32 @@ impl Store {
         };
         self.database.run(unit).await
     }
+}
+
+async fn settle(
+    connection: &mut Connection<'_>,
+    settlement: &Settlement,
+    now: Timestamp,
+) -> Result<u64, StoreError> {
+    let Settlement { id, version, evidence } = settlement;
+    let columns = EvidenceColumns::new(Some(evidence));
+    let settled = on_database!(connection, c => {
+        sqlx::query(SETTLE)
+            .bind(id.as_uuid())
+            .bind(i64::from(*version))
+            .bind(evidence.transition().target().as_str())
+            .bind(now.unix_micros())
+            .bind(columns.verdict)
+            .bind(columns.reason)
+            .bind(columns.source)
+            .bind(columns.revision)
+            .bind(columns.check_time_us)
+            .bind(columns.deciding_rules)
+            .execute(c)
+            .await?
+            .rows_affected()
+    });
+    Ok(settled)
 }
 
 async fn claim(

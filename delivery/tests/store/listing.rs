@@ -4,7 +4,7 @@ use delivery::domain::{Delivery, DeliveryId, ExternalReference, Order, State, Tr
 use delivery::store::{Cursor, Filter, MAX_SCANNED_ROWS, Store};
 
 use crate::databases::on_each_database;
-use crate::samples::{at, confirmed, location, order, product, stored};
+use crate::samples::{at, confirmed, in_time, location, order, product, stored};
 
 /// All pages of a listing, each as ids.
 async fn pages(store: &Store, filter: &Filter, page_size: u32) -> Vec<Vec<DeliveryId>> {
@@ -36,7 +36,7 @@ async fn store_some(store: &Store) -> Vec<Delivery> {
         };
         let delivery = stored(store, Delivery { order, ..confirmed(at(i64::from(number / 6))) }).await;
         all.push(if number % 7 == 0 {
-            store.transition(delivery.id, Transition::Dispatch, None, None, at(50)).await.unwrap()
+            store.transition(delivery.id, Transition::Dispatch, None, None, at(50), in_time()).await.unwrap()
         } else {
             delivery
         });

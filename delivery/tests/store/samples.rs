@@ -1,5 +1,8 @@
 //! Deliveries to test with, and instants counted in seconds from a fixed one.
 
+use std::time::Duration;
+
+use chassis::deadline::Deadline;
 use deliverability::{LocationId, ProductId, Quantity, RuleId, RuleRef, Timestamp, Verdict};
 use delivery::domain::{Delivery, DeliveryId, Evidence, ExternalReference, Order, RevisionToken, Source};
 use delivery::store::{Created, Store};
@@ -56,9 +59,14 @@ pub fn pending(create_time: Timestamp) -> Delivery {
     Delivery::pending(DeliveryId::fresh(), order(), None, at(100), create_time)
 }
 
+/// A deadline that no test reaches.
+pub fn in_time() -> Deadline {
+    Deadline::after(Duration::from_secs(60))
+}
+
 /// Stores a delivery, which works.
 pub async fn stored(store: &Store, delivery: Delivery) -> Delivery {
-    let created = store.create(delivery.clone(), None, NO_BOUND).await.unwrap();
+    let created = store.create(delivery.clone(), None, NO_BOUND, in_time()).await.unwrap();
     assert_eq!(created, Created::Stored(delivery.clone()));
     delivery
 }

@@ -8,10 +8,10 @@ use proptest::strategy::ValueTree;
 use proptest::test_runner::{Config, TestRunner};
 
 use crate::databases::on_each_database;
-use crate::samples::{at, confirmed, evidence, pending, stored};
+use crate::samples::{at, confirmed, evidence, in_time, pending, stored};
 
 async fn refusal(store: &Store, id: DeliveryId, transition: Transition, read: Option<u32>) -> Refusal {
-    match store.transition(id, transition, read, None, at(9)).await {
+    match store.transition(id, transition, read, None, at(9), in_time()).await {
         Err(TransitionError::Refused(refusal)) => refusal,
         other => panic!("{other:?}"),
     }
@@ -21,8 +21,10 @@ async fn refusal(store: &Store, id: DeliveryId, transition: Transition, read: Op
 fn a_transition_changes_the_state_the_version_and_the_time_and_nothing_else() {
     on_each_database(|store| async move {
         let delivery = stored(&store, confirmed(at(0))).await;
-        let dispatched =
-            store.transition(delivery.id, Transition::Dispatch, Some(1), None, at(7)).await.unwrap();
+        let dispatched = store
+            .transition(delivery.id, Transition::Dispatch, Some(1), None, at(7), in_time())
+            .await
+            .unwrap();
         let wanted =
             Delivery { state: State::Dispatched, version: 2, update_time: at(7), ..delivery.clone() };
         assert_eq!(dispatched, wanted);
@@ -37,8 +39,10 @@ fn new_evidence_takes_the_place_of_the_old() {
         let mut fresh = evidence(Verdict::Deliverable, Source::Live);
         (fresh.check_time, fresh.deciding_rules) = (at(8), Vec::new());
         let admission = Admission::Checked(fresh.clone());
-        let made =
-            store.transition(delivery.id, Transition::Dispatch, None, Some(fresh), at(9)).await.unwrap();
+        let made = store
+            .transition(delivery.id, Transition::Dispatch, None, Some(fresh), at(9), in_time())
+            .await
+            .unwrap();
         assert_eq!(made.admission, admission);
         assert_eq!(store.get(delivery.id).await.unwrap(), Some(made));
     });
@@ -48,9 +52,13 @@ fn new_evidence_takes_the_place_of_the_old() {
 fn repeating_the_last_transition_changes_nothing() {
     on_each_database(|store| async move {
         let delivery = stored(&store, confirmed(at(0))).await;
-        let once = store.transition(delivery.id, Transition::Cancel, Some(1), None, at(1)).await.unwrap();
+        let once =
+            store.transition(delivery.id, Transition::Cancel, Some(1), None, at(1), in_time()).await.unwrap();
         for read in [None, Some(1), Some(2)] {
-            let again = store.transition(delivery.id, Transition::Cancel, read, None, at(2)).await.unwrap();
+            let again = store
+                .transition(delivery.id, Transition::Cancel, read, None, at(2), in_time())
+                .await
+                .unwrap();
             assert_eq!(again, once);
         }
     });
@@ -76,7 +84,8 @@ fn what_can_not_be_is_refused_by_its_reason() {
 fn a_delivery_cancelled_while_it_waits_is_not_asked_about_any_more() {
     on_each_database(|store| async move {
         let delivery = stored(&store, pending(at(0))).await;
-        let cancelled = store.transition(delivery.id, Transition::Cancel, None, None, at(1)).await.unwrap();
+        let cancelled =
+            store.transition(delivery.id, Transition::Cancel, None, None, at(1), in_time()).await.unwrap();
         assert_eq!(cancelled.admission, Admission::Unchecked { verify_by: None });
         assert_eq!(store.claim(10, at(30), at(2)).await.unwrap(), []);
     });
@@ -89,7 +98,9 @@ fn of_two_transitions_at_once_one_is_made() {
             let id = stored(&store, confirmed(at(0))).await.id;
             let make = |transition| {
                 let store = store.clone();
-                tokio::spawn(async move { store.transition(id, transition, None, None, at(1)).await })
+                tokio::spawn(
+                    async move { store.transition(id, transition, None, None, at(1), in_time()).await },
+                )
             };
             let (dispatch, cancel) = (make(Transition::Dispatch), make(Transition::Cancel));
             let made = [dispatch.await.unwrap(), cancel.await.unwrap()];
@@ -150,7 +161,7 @@ async fn take(store: &Store, model: &mut Delivery, transition: Transition, read:
         made
     } else {
         let wanted = model.step(transition, read);
-        let answer = store.transition(model.id, transition, read, None, now).await;
+        let answer = store.transition(model.id, transition, read, None, now, in_time()).await;
         assert_eq!(answer.is_ok(), wanted.is_ok(), "{answer:?}");
         if wanted == Ok(Step::ToMake) && model.state == State::Pending {
             model.admission = Admission::Unchecked { verify_by: None };

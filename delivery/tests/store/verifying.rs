@@ -7,7 +7,7 @@ use delivery::domain::{Admission, Delivery, DeliveryId, Source, State, Transitio
 use delivery::store::{Settlement, Store};
 
 use crate::databases::on_each_database;
-use crate::samples::{at, confirmed, evidence, pending, stored};
+use crate::samples::{at, confirmed, evidence, in_time, pending, stored};
 
 async fn claim(store: &Store, limit: u32, lease_until: Timestamp, now: Timestamp) -> Vec<DeliveryId> {
     let claimed = store.claim(limit, lease_until, now).await.unwrap();
@@ -98,7 +98,7 @@ fn a_settlement_comes_too_late_for_what_was_cancelled_or_settled_meanwhile() {
         let cancelled = stored(&store, pending(at(0))).await;
         let settled = stored(&store, pending(at(1))).await;
         let waiting = stored(&store, pending(at(2))).await;
-        store.transition(cancelled.id, Transition::Cancel, None, None, at(3)).await.unwrap();
+        store.transition(cancelled.id, Transition::Cancel, None, None, at(3), in_time()).await.unwrap();
         store.settle(vec![settlement(&settled, Verdict::NotDeliverable)], at(3)).await.unwrap();
         let late =
             [&cancelled, &settled, &waiting].map(|delivery| settlement(delivery, Verdict::Deliverable));

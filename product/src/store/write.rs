@@ -97,7 +97,7 @@ pub enum WriteError {
 }
 
 struct WriteTransaction {
-    transaction: Transaction,
+    transaction: Transaction<'static>,
     /// Whose turn it is in this process.
     _turn: OwnedSemaphorePermit,
     /// What the catalogue is at once this commits.

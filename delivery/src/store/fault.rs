@@ -1,0 +1,55 @@
+//! Whose fault it is that a batch failed, which is to say: what helps.
+
+use chassis::database::StoreError;
+use sqlx::error::DatabaseError;
+use sqlx::postgres::PgDatabaseError;
+
+/// Classes of PostgreSQL's error codes for what is wrong with a value: data exceptions, violated constraints, limits.
+const ROW_CLASSES: [&str; 3] = ["22", "23", "54"];
+/// Those of a connection that has ended, or is about to: lost, or ended by an operator.
+const CONNECTION_CLASSES: [&str; 2] = ["08", "57P"];
+/// SQLite's codes for what is wrong with a value: too big, violated constraint, mismatch. In the lowest byte: the others
+/// say more.
+const ROW_CODES: [i32; 3] = [18, 19, 20];
+
+/// Whose fault it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fault {
+    /// One row's: the others go on without it.
+    Row,
+    /// The connection's: what became of a commit is not known, and another connection may tell.
+    Connection,
+    /// The database's, or nobody's: it refused, nothing was done, and there is no use in asking at once again.
+    Database,
+}
+
+/// Whose fault an error of a batch is.
+pub(super) fn fault_of(error: &StoreError) -> Fault {
+    match error {
+        StoreError::Corrupt(_) => Fault::Row,
+        StoreError::Silent(error) => match &**error {
+            sqlx::Error::Database(refused) => of_refusal(&**refused),
+            sqlx::Error::Encode(_) | sqlx::Error::InvalidArgument(_) => Fault::Row,
+            sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed => Fault::Database,
+            _ => Fault::Connection,
+        },
+        StoreError::Overloaded | StoreError::Expired | StoreError::Setting(_) | StoreError::Schema(_) => {
+            Fault::Database
+        }
+    }
+}
+
+fn of_refusal(refused: &(dyn DatabaseError + 'static)) -> Fault {
+    let code = refused.code().unwrap_or_default();
+    if refused.try_downcast_ref::<PgDatabaseError>().is_some() {
+        if ROW_CLASSES.iter().any(|class| code.starts_with(class)) {
+            return Fault::Row;
+        }
+        if CONNECTION_CLASSES.iter().any(|class| code.starts_with(class)) {
+            return Fault::Connection;
+        }
+    } else if code.parse().is_ok_and(|code: i32| ROW_CODES.contains(&(code & 0xff))) {
+        return Fault::Row;
+    }
+    Fault::Database
+}

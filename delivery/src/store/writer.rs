@@ -1,0 +1,111 @@
+//! Group commit: creates and transitions that queued up while the last commit ran are committed together, and each caller
+//! gets its own answer.
+//!
+//! | to know | read |
+//! |---|---|
+//! | how a batch is put together, halved and answered | `batch.rs` |
+//! | what one attempt to commit it does | `attempt.rs` |
+//! | how many rows go into one statement | `insert.rs`, `update.rs` |
+//!
+//! A batch that fails for one row's fault is halved until that row fails alone. One whose connection was lost is run again
+//! on another: what the first run did commit is then found as stored, by id and content, so each caller learns what is
+//! true. Whoever has no time left by then hears that the outcome is not known.
+
+mod attempt;
+mod batch;
+mod insert;
+mod update;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use chassis::database::{Database, Session, StoreError};
+use tokio::sync::Notify;
+
+use super::commits::Commits;
+use super::fault::{Fault, fault_of};
+use super::queue::Work;
+pub(super) use attempt::{Change, Create};
+use attempt::{Committed, attempt};
+use batch::Batch;
+pub(super) use batch::{Entry, Waiting};
+
+/// The longest that an attempt may take, once it has a connection: a little longer than PostgreSQL works on one statement
+/// before it gives up. A connection that is silent for longer is lost.
+const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(12);
+/// Attempts after a connection was lost, each on another one. A database that is not back by then is silent.
+const MAX_LOSSES: u32 = 3;
+
+/// Commits what queued up.
+#[derive(Debug)]
+pub(super) struct Writer {
+    pub(super) database: Database,
+    /// Wakes the verifier of this process.
+    pub(super) pending: Arc<Notify>,
+    pub(super) commits: Arc<Commits>,
+}
+
+// === impl Writer ===
+
+impl Work for Writer {
+    type Entry = Entry;
+
+    async fn work(&self, entries: Vec<Entry>, mut kept: Option<Session>) -> Option<Session> {
+        let mut parts = vec![Batch::new(entries)];
+        while let Some(mut batch) = parts.pop() {
+            batch.drop_hopeless();
+            if batch.len() == 0 {
+                continue;
+            }
+            let error = match self.attempt(&batch, &mut kept).await {
+                Ok(committed) => {
+                    self.tell(&committed);
+                    batch.answer(committed);
+                    continue;
+                }
+                Err(error) => error,
+            };
+            match fault_of(&error) {
+                Fault::Row if batch.len() > 1 => {
+                    let (first, second) = batch.halve();
+                    parts.extend([second, first]);
+                }
+                Fault::Connection => {
+                    if let Some(lost) = kept.take() {
+                        lost.discard();
+                        self.database.distrust();
+                    }
+                    if batch.losses < MAX_LOSSES {
+                        tracing::warn!(%error, entries = batch.len(), "a commit was lost; it is run again");
+                        parts.push(batch.in_doubt(error));
+                    } else {
+                        batch.fail(&error);
+                    }
+                }
+                Fault::Row | Fault::Database => batch.fail(&error),
+            }
+        }
+        kept
+    }
+}
+
+impl Writer {
+    async fn attempt(&self, batch: &Batch, kept: &mut Option<Session>) -> Result<Committed, StoreError> {
+        let session = match kept {
+            Some(session) => session,
+            None => kept.insert(self.database.writer().await?),
+        };
+        let attempt = tokio::time::timeout(ATTEMPT_TIMEOUT, attempt(session, batch));
+        attempt.await.unwrap_or_else(|_| {
+            let silent = std::io::Error::from(std::io::ErrorKind::TimedOut);
+            Err(sqlx::Error::Io(silent).into())
+        })
+    }
+
+    fn tell(&self, committed: &Committed) {
+        self.commits.count(committed.rows);
+        if committed.is_pending {
+            self.pending.notify_one();
+        }
+    }
+}

@@ -1,0 +1,133 @@
+//! What is committed together, and the way back to each caller.
+
+use chassis::database::StoreError;
+use chassis::deadline::Deadline;
+
+use super::attempt::{Change, Committed, Create};
+use crate::domain::{Delivery, Refusal};
+use crate::store::create::Created;
+use crate::store::ticket::Ticket;
+use crate::store::transition::TransitionError;
+
+/// What is wanted of the writer.
+#[derive(Debug)]
+pub(in crate::store) enum Entry {
+    /// A new delivery.
+    Create(Waiting<Create, Created, StoreError>),
+    /// A change of one that is stored.
+    Change(Waiting<Change, Delivery, TransitionError>),
+}
+
+/// Something wanted, and who waits for it.
+#[derive(Debug)]
+pub(in crate::store) struct Waiting<W, T, E> {
+    pub(in crate::store) wanted: W,
+    pub(in crate::store) deadline: Deadline,
+    pub(in crate::store) ticket: Ticket<T, E>,
+}
+
+/// What is committed together.
+#[derive(Debug, Default)]
+pub(super) struct Batch {
+    /// In the order of their ids everywhere, so that two transactions never wait for each other.
+    pub(super) creates: Vec<Waiting<Create, Created, StoreError>>,
+    /// In the order in which they came.
+    pub(super) changes: Vec<Waiting<Change, Delivery, TransitionError>>,
+    /// Connections that were lost with it.
+    pub(super) losses: u32,
+    /// Why it is not known what became of it before.
+    doubt: Option<StoreError>,
+}
+
+// === impl Waiting ===
+
+impl<W, T, E: From<StoreError>> Waiting<W, T, E> {
+    fn is_hopeless(&self) -> bool {
+        !self.ticket.is_wanted() || self.deadline.remaining().is_zero()
+    }
+
+    fn answer(self, answer: Result<T, E>) {
+        self.ticket.answer(answer);
+    }
+}
+
+// === impl Batch ===
+
+impl Batch {
+    pub(super) fn new(entries: Vec<Entry>) -> Self {
+        let mut batch = Self::default();
+        for entry in entries {
+            match entry {
+                Entry::Create(create) => batch.creates.push(create),
+                Entry::Change(change) => batch.changes.push(change),
+            }
+        }
+        // Stable: of two with one id the first is stored.
+        batch.creates.sort_by_key(|create| create.wanted.delivery.id);
+        batch
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.creates.len() + self.changes.len()
+    }
+
+    /// Leaves out those that nobody waits for any more, and those whose time is over.
+    pub(super) fn drop_hopeless(&mut self) {
+        for create in self.creates.extract_if(.., |create| create.is_hopeless()) {
+            create.answer(Err(StoreError::Expired));
+        }
+        for change in self.changes.extract_if(.., |change| change.is_hopeless()) {
+            change.answer(Err(StoreError::Expired.into()));
+        }
+    }
+
+    /// Two parts of one that failed for one row's fault.
+    pub(super) fn halve(mut self) -> (Self, Self) {
+        let mut second = Self { losses: self.losses, doubt: self.doubt.clone(), ..Self::default() };
+        if self.creates.is_empty() {
+            second.changes = self.changes.split_off(self.changes.len() / 2);
+        } else if self.changes.is_empty() {
+            second.creates = self.creates.split_off(self.creates.len() / 2);
+        } else {
+            second.changes = std::mem::take(&mut self.changes);
+        }
+        (self, second)
+    }
+
+    /// The same after its connection was lost: it may be committed already.
+    pub(super) fn in_doubt(self, why: StoreError) -> Self {
+        Self { losses: self.losses + 1, doubt: Some(why), ..self }
+    }
+
+    pub(super) fn fail(self, error: &StoreError) {
+        self.creates.into_iter().for_each(|create| create.answer(Err(error.clone())));
+        self.changes.into_iter().for_each(|change| change.answer(Err(error.clone().into())));
+    }
+
+    pub(super) fn answer(self, committed: Committed) {
+        let doubt = self.doubt.as_ref();
+        for (create, found) in self.creates.into_iter().zip(committed.created) {
+            // The most common by far: it is stored as it was sent.
+            let created = match found {
+                None => Ok(Created::Stored(create.wanted.delivery)),
+                Some(found) => found,
+            };
+            create.ticket.answer(match (created, doubt) {
+                // A commit that is still on its way through the database is not seen yet.
+                (Ok(Created::Lapsed | Created::TooManyPending), Some(doubt)) => Err(doubt.clone()),
+                (created, _) => created,
+            });
+        }
+        for (change, changed) in self.changes.into_iter().zip(committed.changed) {
+            change.answer(match (changed, doubt) {
+                // It may have been made, and another after it.
+                (Err(TransitionError::Refused(refusal)), Some(doubt))
+                    if !matches!(refusal, Refusal::NotFound { .. }) =>
+                {
+                    Err(doubt.clone().into())
+                }
+                (changed, _) => changed,
+            });
+        }
+    }
+}
