@@ -1,6 +1,8 @@
 //! How the store behaves: one suite, run on SQLite and on PostgreSQL.
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test, with its line")]
 
+#[path = "support/cutting_proxy.rs"]
+mod cutting_proxy;
 #[path = "support/databases.rs"]
 mod databases;
 
@@ -10,6 +12,10 @@ mod committing;
 mod creating;
 #[path = "store/listing.rs"]
 mod listing;
+#[path = "store/losing.rs"]
+mod losing;
+#[path = "store/mixing.rs"]
+mod mixing;
 #[path = "store/samples.rs"]
 mod samples;
 #[path = "store/transitions.rs"]

@@ -82,7 +82,9 @@ impl Work for Writer {
                         batch.fail(&error);
                     }
                 }
-                Fault::Row | Fault::Database => batch.fail(&error),
+                // A fault that trying again does not mend.
+                Fault::Row => batch.fail(&StoreError::Corrupt(error.to_string())),
+                Fault::Database => batch.fail(&error),
             }
         }
         kept

@@ -8,6 +8,7 @@ use chassis::on_database;
 use deliverability::{Quantity, Timestamp};
 use delivery::domain::{Delivery, Order, State, Transition};
 use delivery::store::{Created, Store};
+use futures_util::FutureExt;
 use futures_util::future::{JoinAll, join_all};
 
 use crate::databases::on_each_database;
@@ -28,11 +29,16 @@ fn create(store: &Store, delivery: Delivery) -> Pin<Box<impl Future<Output = Res
     Box::pin(async move { store.create(delivery, None, NO_BOUND, in_time()).await })
 }
 
+/// Sends a call on its way, which does not end yet.
+fn begin(call: impl Future) {
+    assert!(Box::pin(call).now_or_never().is_none());
+}
+
 /// Has all of these queue up, in their order, before any is committed.
 async fn together<F: Future>(store: &Store, calls: impl IntoIterator<Item = F>) -> JoinAll<F> {
     let held = hold(store).await;
     let mut calls = join_all(calls);
-    assert!(futures_util::poll!(&mut calls).is_pending());
+    begin(&mut calls);
     held.rollback().await.unwrap();
     calls
 }
@@ -75,8 +81,8 @@ fn what_queues_up_while_a_commit_runs_is_one_commit() {
         let mut creates = join_all((0..50).map(|_| create(&store, confirmed(at(1)))));
         let dispatch = store.transition(dispatched, Transition::Dispatch, None, None, at(2), in_time());
         let mut dispatch = Box::pin(dispatch);
-        assert!(futures_util::poll!(&mut creates).is_pending());
-        assert!(futures_util::poll!(&mut dispatch).is_pending());
+        begin(&mut creates);
+        begin(&mut dispatch);
         held.rollback().await.unwrap();
         for created in creates.await {
             assert!(matches!(created, Ok(Created::Stored(_))), "{created:?}");
@@ -115,8 +121,8 @@ fn a_refused_row_does_not_fail_the_transitions_of_its_batch() {
         let mut bad = create(&store, of_units(13));
         let cancel = store.transition(delivery.id, Transition::Cancel, None, None, at(1), in_time());
         let mut cancel = Box::pin(cancel);
-        assert!(futures_util::poll!(&mut bad).is_pending());
-        assert!(futures_util::poll!(&mut cancel).is_pending());
+        begin(&mut bad);
+        begin(&mut cancel);
         held.rollback().await.unwrap();
         assert!(matches!(bad.await, Err(StoreError::Corrupt(_))));
         assert_eq!(cancel.await.unwrap().state, State::Cancelled);
@@ -162,8 +168,8 @@ fn a_deadline_that_passes_in_the_queue_drops_the_entry_and_those_behind_it_go_on
         let now = Deadline::at(tokio::time::Instant::now());
         let mut too_late = Box::pin(store.create(late.clone(), None, NO_BOUND, now));
         let mut behind = create(&store, confirmed(at(1)));
-        assert!(futures_util::poll!(&mut too_late).is_pending());
-        assert!(futures_util::poll!(&mut behind).is_pending());
+        begin(&mut too_late);
+        begin(&mut behind);
         assert!(matches!(too_late.await, Err(StoreError::Expired)));
         assert!(matches!(behind.await, Ok(Created::Stored(_))));
         assert_eq!(store.get(late.id).await.unwrap(), None);
@@ -179,7 +185,7 @@ fn a_caller_that_gives_up_leaves_its_whole_row_or_none() {
         let held = hold(&store).await;
         let mut creates: Vec<_> = deliveries.iter().map(|one| create(&store, one.clone())).collect();
         for create in &mut creates {
-            assert!(futures_util::poll!(create).is_pending());
+            begin(create);
         }
         let kept = creates.split_off(10);
         drop(creates);
@@ -204,8 +210,8 @@ fn a_decision_that_ends_while_its_batch_is_written_falls_out_and_the_others_are_
         let (short, long) = (confirmed(at(0)), confirmed(at(1)));
         let mut short_create = Box::pin(store.create(short.clone(), valid_until, NO_BOUND, in_time()));
         let mut long_create = create(&store, long.clone());
-        assert!(futures_util::poll!(&mut short_create).is_pending());
-        assert!(futures_util::poll!(&mut long_create).is_pending());
+        begin(&mut short_create);
+        begin(&mut long_create);
         while chassis::clock::unix_micros() < ends {
             tokio::task::yield_now().await;
         }

@@ -162,8 +162,8 @@ async fn refusals(
 fn judge(create: &Create, refusal: Option<Created>, found: &Rows) -> Option<Result<Created, StoreError>> {
     let id = create.delivery.id;
     match (found.get(&id.as_uuid()), refusal) {
-        (Some(row), _) => match compare(row.clone(), &create.fingerprint) {
-            Ok(Created::Existing(stored)) if stored == create.delivery => None,
+        (Some(row), refusal) => match compare(row.clone(), &create.fingerprint) {
+            Ok(Created::Existing(stored)) if stored == create.delivery && refusal.is_none() => None,
             other => Some(other),
         },
         (None, Some(refusal)) => Some(Ok(refusal)),

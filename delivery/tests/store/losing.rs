@@ -1,0 +1,93 @@
+//! What callers learn when the connection is lost with their commit: what is true, wherever it can be known.
+
+use chassis::database::throwaway::Throwaway;
+use chassis::database::{self, Database};
+use delivery::domain::{Delivery, Order, State, Transition};
+use delivery::store::{Created, Store, migrations};
+
+use crate::cutting_proxy::{CuttingProxy, From};
+use crate::samples::{NO_BOUND, at, confirmed, in_time, product, stored};
+
+/// What the server says once an INSERT is committed that was a transaction of its own, and a COMMIT.
+const INSERTED: &[u8] = b"INSERT 0 ";
+const COMMITTED: &[u8] = b"COMMIT";
+/// A word in the evidence of each delivery.
+const EVIDENCE: &[u8] = b"ALLOWED";
+const CONNECTIONS: u32 = 4;
+
+/// Runs a test on a PostgreSQL behind a proxy that can cut its connections.
+fn behind_a_proxy<F: Future<Output = ()>>(test: impl FnOnce(Store, CuttingProxy) -> F) {
+    let runtime = database::start_runtime().unwrap();
+    let Some(place) = runtime.block_on(Throwaway::postgres()) else { return };
+    let database = runtime.block_on(async {
+        let proxy = CuttingProxy::start(&place.url()).await;
+        let database = Database::connect(proxy.url(), CONNECTIONS).await.unwrap();
+        database.migrate(&migrations()).await.unwrap();
+        test(Store::new(database.clone()), proxy).await;
+        database
+    });
+    database::end(runtime, &database);
+}
+
+#[test]
+fn a_create_that_was_committed_before_the_connection_was_lost_is_found_as_stored() {
+    behind_a_proxy(|store, proxy| async move {
+        proxy.cut_at(From::Server, INSERTED);
+        let delivery = stored(&store, confirmed(at(0))).await;
+        assert!(proxy.has_cut());
+        assert_eq!(store.get(delivery.id).await.unwrap(), Some(delivery));
+        assert_eq!(store.commits().rows(), 0, "what was lost was not counted");
+    });
+}
+
+#[test]
+fn a_create_that_never_reached_the_server_is_stored_on_another_connection() {
+    behind_a_proxy(|store, proxy| async move {
+        proxy.cut_at(From::Client, EVIDENCE);
+        let delivery = stored(&store, confirmed(at(0))).await;
+        assert!(proxy.has_cut());
+        assert_eq!(store.get(delivery.id).await.unwrap(), Some(delivery));
+        assert_eq!(store.commits().rows(), 1);
+    });
+}
+
+#[test]
+fn everybody_in_a_lost_batch_gets_an_answer_of_their_own() {
+    behind_a_proxy(|store, proxy| async move {
+        let before = stored(&store, confirmed(at(0))).await;
+        let other = Order { product: product(2), ..before.order.clone() };
+        let other = Delivery { order: other, ..before.clone() };
+        let fresh: Vec<_> = (1..20).map(|second| confirmed(at(second))).collect();
+        proxy.cut_at(From::Server, INSERTED);
+        let all = fresh.iter().chain([&other]).cloned();
+        let creates = all.map(|delivery| store.create(delivery, None, NO_BOUND, in_time()));
+        let mut created = futures_util::future::join_all(creates).await;
+        assert!(proxy.has_cut());
+        assert_eq!(created.pop().unwrap().unwrap(), Created::OtherContent);
+        for (delivery, created) in fresh.into_iter().zip(created) {
+            assert_eq!(created.unwrap(), Created::Stored(delivery));
+        }
+    });
+}
+
+#[test]
+fn a_transition_that_was_committed_before_the_connection_was_lost_is_found_as_made() {
+    behind_a_proxy(|store, proxy| async move {
+        let id = stored(&store, confirmed(at(0))).await.id;
+        proxy.cut_at(From::Server, COMMITTED);
+        let made = store.transition(id, Transition::Dispatch, Some(1), None, at(1), in_time()).await.unwrap();
+        assert!(proxy.has_cut());
+        assert_eq!((made.state, made.version), (State::Dispatched, 2));
+        assert_eq!(store.get(id).await.unwrap(), Some(made));
+    });
+}
+
+#[test]
+fn a_read_whose_connection_is_lost_is_made_on_another() {
+    behind_a_proxy(|store, proxy| async move {
+        let delivery = stored(&store, confirmed(at(0))).await;
+        proxy.cut_at(From::Server, EVIDENCE);
+        assert_eq!(store.get(delivery.id).await.unwrap(), Some(delivery));
+        assert!(proxy.has_cut());
+    });
+}

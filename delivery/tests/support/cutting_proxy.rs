@@ -1,0 +1,88 @@
+//! A TCP proxy in front of a PostgreSQL that cuts one connection at a given word: before the server reads it, or before the
+//! client does.
+
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::net::{TcpListener, TcpStream};
+
+const BUFFER_BYTES: usize = 64 * 1024;
+
+/// Where a word comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum From {
+    /// The client, so that the server does not hear it.
+    Client,
+    /// The server, so that what it speaks of is done.
+    Server,
+}
+
+/// Passes bytes on, but for the one cut that it is told to make.
+pub struct CuttingProxy {
+    url: String,
+    cut: Cut,
+}
+
+/// Shared with every connection; taken by the one that is cut.
+type Cut = Arc<Mutex<Option<(From, &'static [u8])>>>;
+
+// === impl CuttingProxy ===
+
+impl CuttingProxy {
+    /// A proxy in front of the server that a database's URL names.
+    pub async fn start(database_url: &str) -> Self {
+        let (before, rest) = database_url.split_once('@').unwrap();
+        let (server, name) = rest.split_once('/').unwrap();
+        let server: SocketAddr = server.parse().unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("{before}@{}/{name}", listener.local_addr().unwrap());
+        let cut = Cut::default();
+        tokio::spawn(accept(listener, server, Arc::clone(&cut)));
+        Self { url, cut }
+    }
+
+    /// What `Database::connect` takes.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// Ends the next connection on which this word is said, in its place.
+    pub fn cut_at(&self, from: From, word: &'static [u8]) {
+        *self.cut.lock().unwrap() = Some((from, word));
+    }
+
+    /// Whether that has happened.
+    pub fn has_cut(&self) -> bool {
+        self.cut.lock().unwrap().is_none()
+    }
+}
+
+async fn accept(listener: TcpListener, server: SocketAddr, cut: Cut) {
+    while let Ok((client, _)) = listener.accept().await {
+        let cut = Arc::clone(&cut);
+        tokio::spawn(async move {
+            let (from_client, to_client) = client.into_split();
+            let (from_server, to_server) = TcpStream::connect(server).await.unwrap().into_split();
+            // Whichever ends first takes the other with it.
+            tokio::select! {
+                () = pump(from_client, to_server, From::Client, &cut) => {}
+                () = pump(from_server, to_client, From::Server, &cut) => {}
+            }
+        });
+    }
+}
+
+async fn pump(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, side: From, cut: &Cut) {
+    let mut buffer = vec![0; BUFFER_BYTES];
+    while let Ok(count @ 1..) = from.read(&mut buffer).await {
+        let words = &buffer[..count];
+        let is_said = |&mut (from, word): &mut (From, &[u8])| {
+            from == side && words.windows(word.len()).any(|said| said == word)
+        };
+        if cut.lock().unwrap().take_if(is_said).is_some() || to.write_all(words).await.is_err() {
+            return;
+        }
+    }
+}
