@@ -19,6 +19,8 @@ pub(super) enum Fault {
     Row,
     /// The connection's: what became of a commit is not known, and another connection may tell.
     Connection,
+    /// There was none to be had in time: nothing was done.
+    NoConnection,
     /// The database's, or nobody's: it refused, nothing was done, and there is no use in asking at once again.
     Database,
 }
@@ -30,7 +32,8 @@ pub(super) fn fault_of(error: &StoreError) -> Fault {
         StoreError::Silent(error) => match &**error {
             sqlx::Error::Database(refused) => of_refusal(&**refused),
             sqlx::Error::Encode(_) | sqlx::Error::InvalidArgument(_) => Fault::Row,
-            sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed => Fault::Database,
+            sqlx::Error::PoolTimedOut => Fault::NoConnection,
+            sqlx::Error::PoolClosed => Fault::Database,
             _ => Fault::Connection,
         },
         StoreError::Overloaded | StoreError::Expired | StoreError::Setting(_) | StoreError::Schema(_) => {

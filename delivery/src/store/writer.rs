@@ -33,7 +33,8 @@ pub(super) use batch::{Entry, Waiting};
 /// The longest that an attempt may take, once it has a connection: a little longer than PostgreSQL works on one statement
 /// before it gives up. A connection that is silent for longer is lost.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(12);
-/// Attempts after a connection was lost, each on another one. A database that is not back by then is silent.
+/// Attempts after a connection was lost, each on another one that is waited for. A database that is not back by then is
+/// silent.
 const MAX_LOSSES: u32 = 3;
 
 /// Commits what queued up.
@@ -65,26 +66,26 @@ impl Work for Writer {
                 }
                 Err(error) => error,
             };
-            match fault_of(&error) {
+            let fault = fault_of(&error);
+            if fault == Fault::Connection
+                && let Some(lost) = kept.take()
+            {
+                lost.discard();
+                self.database.distrust();
+            }
+            match fault {
                 Fault::Row if batch.len() > 1 => {
                     let (first, second) = batch.halve();
                     parts.extend([second, first]);
                 }
-                Fault::Connection => {
-                    if let Some(lost) = kept.take() {
-                        lost.discard();
-                        self.database.distrust();
-                    }
-                    if batch.losses < MAX_LOSSES {
-                        tracing::warn!(%error, entries = batch.len(), "a commit was lost; it is run again");
-                        parts.push(batch.in_doubt(error));
-                    } else {
-                        batch.fail(&error);
-                    }
-                }
                 // A fault that trying again does not mend.
                 Fault::Row => batch.fail(&StoreError::Corrupt(error.to_string())),
-                Fault::Database => batch.fail(&error),
+                Fault::Connection if batch.losses() < MAX_LOSSES => parts.push(batch.lost(error)),
+                // What may be committed already is worth a wait for the database.
+                Fault::NoConnection if (1..MAX_LOSSES).contains(&batch.losses()) => {
+                    parts.push(batch.lost(error))
+                }
+                Fault::Connection | Fault::NoConnection | Fault::Database => batch.fail(&error),
             }
         }
         kept

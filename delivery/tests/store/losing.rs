@@ -1,7 +1,7 @@
 //! What callers learn when the connection is lost with their commit: what is true, wherever it can be known.
 
 use chassis::database::throwaway::Throwaway;
-use chassis::database::{self, Database};
+use chassis::database::{self, Database, StoreError};
 use delivery::domain::{Delivery, Order, State, Transition};
 use delivery::store::{Created, Store, migrations};
 
@@ -13,7 +13,8 @@ const INSERTED: &[u8] = b"INSERT 0 ";
 const COMMITTED: &[u8] = b"COMMIT";
 /// A word in the evidence of each delivery.
 const EVIDENCE: &[u8] = b"ALLOWED";
-const CONNECTIONS: u32 = 4;
+/// So that one that is lost leaves no other.
+const CONNECTIONS: u32 = 1;
 
 /// Runs a test on a PostgreSQL behind a proxy that can cut its connections.
 fn behind_a_proxy<F: Future<Output = ()>>(test: impl FnOnce(Store, CuttingProxy) -> F) {
@@ -79,6 +80,21 @@ fn a_transition_that_was_committed_before_the_connection_was_lost_is_found_as_ma
         assert!(proxy.has_cut());
         assert_eq!((made.state, made.version), (State::Dispatched, 2));
         assert_eq!(store.get(id).await.unwrap(), Some(made));
+    });
+}
+
+#[test]
+fn what_can_not_be_known_is_said_to_be_unknown_and_the_same_again_settles_it() {
+    behind_a_proxy(|store, proxy| async move {
+        let delivery = confirmed(at(0));
+        proxy.cut_at(From::Server, INSERTED);
+        proxy.open(false);
+        let create = async || store.create(delivery.clone(), None, NO_BOUND, in_time()).await;
+        assert!(matches!(create().await, Err(StoreError::Silent(_))));
+        assert!(proxy.has_cut());
+        proxy.open(true);
+        assert_eq!(create().await.unwrap(), Created::Stored(delivery.clone()));
+        assert_eq!(store.commits().rows(), 0, "it was stored the first time");
     });
 }
 

@@ -1,7 +1,8 @@
-//! A TCP proxy in front of a PostgreSQL that cuts one connection at a given word: before the server reads it, or before the
-//! client does.
+//! A TCP proxy in front of a PostgreSQL that cuts one connection at a given word, before the server reads it or before the
+//! client does, and may refuse those that come after.
 
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -23,6 +24,7 @@ pub enum From {
 pub struct CuttingProxy {
     url: String,
     cut: Cut,
+    is_open: Arc<AtomicBool>,
 }
 
 /// Shared with every connection; taken by the one that is cut.
@@ -38,9 +40,9 @@ impl CuttingProxy {
         let server: SocketAddr = server.parse().unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("{before}@{}/{name}", listener.local_addr().unwrap());
-        let cut = Cut::default();
-        tokio::spawn(accept(listener, server, Arc::clone(&cut)));
-        Self { url, cut }
+        let (cut, is_open) = (Cut::default(), Arc::new(AtomicBool::new(true)));
+        tokio::spawn(accept(listener, server, Arc::clone(&cut), Arc::clone(&is_open)));
+        Self { url, cut, is_open }
     }
 
     /// What `Database::connect` takes.
@@ -53,14 +55,22 @@ impl CuttingProxy {
         *self.cut.lock().unwrap() = Some((from, word));
     }
 
-    /// Whether that has happened.
+    /// Whether connections that come from now on are passed on, or end at once.
+    pub fn open(&self, is_open: bool) {
+        self.is_open.store(is_open, Ordering::SeqCst);
+    }
+
+    /// Whether the cut was made.
     pub fn has_cut(&self) -> bool {
         self.cut.lock().unwrap().is_none()
     }
 }
 
-async fn accept(listener: TcpListener, server: SocketAddr, cut: Cut) {
+async fn accept(listener: TcpListener, server: SocketAddr, cut: Cut, is_open: Arc<AtomicBool>) {
     while let Ok((client, _)) = listener.accept().await {
+        if !is_open.load(Ordering::SeqCst) {
+            continue;
+        }
         let cut = Arc::clone(&cut);
         tokio::spawn(async move {
             let (from_client, to_client) = client.into_split();

@@ -33,9 +33,9 @@ pub(super) struct Batch {
     pub(super) creates: Vec<Waiting<Create, Created, StoreError>>,
     /// In the order in which they came.
     pub(super) changes: Vec<Waiting<Change, Delivery, TransitionError>>,
-    /// Connections that were lost with it.
-    pub(super) losses: u32,
-    /// Why it is not known what became of it before.
+    /// Attempts that were lost with their connections.
+    losses: u32,
+    /// Why it is not known what became of the last of them.
     doubt: Option<StoreError>,
 }
 
@@ -95,8 +95,13 @@ impl Batch {
     }
 
     /// The same after its connection was lost: it may be committed already.
-    pub(super) fn in_doubt(self, why: StoreError) -> Self {
+    pub(super) fn lost(self, why: StoreError) -> Self {
+        tracing::warn!(error = %why, entries = self.len(), "the connection of a commit was lost; it is made again");
         Self { losses: self.losses + 1, doubt: Some(why), ..self }
+    }
+
+    pub(super) fn losses(&self) -> u32 {
+        self.losses
     }
 
     pub(super) fn fail(self, error: &StoreError) {
