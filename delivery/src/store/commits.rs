@@ -48,3 +48,23 @@ impl Collector for CommitMetrics {
         counter(&mut encoder, "rows_committed", "Rows that commits stored or changed", counts.rows())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use chassis::metrics::{page, registry};
+
+    use super::*;
+
+    #[test]
+    fn the_page_tells_how_many_rows_shared_how_many_commits() {
+        let counts = Arc::new(Commits::default());
+        counts.count(3);
+        counts.count(0);
+        let mut registry = registry();
+        let store = registry.sub_registry_with_prefix("store");
+        store.register_collector(Box::new(CommitMetrics(counts)));
+        let page = page(&registry).unwrap();
+        assert!(page.contains("\ncandeliver_store_commits_total 1\n"), "{page}");
+        assert!(page.contains("\ncandeliver_store_rows_committed_total 3\n"), "{page}");
+    }
+}

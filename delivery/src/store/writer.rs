@@ -4,7 +4,7 @@
 //! | to know | read |
 //! |---|---|
 //! | how a batch is put together, halved and answered | `batch.rs` |
-//! | what one attempt to commit it does | `attempt.rs` |
+//! | what one attempt to commit it does | `attempt.rs`, `creates.rs`, `changes.rs` |
 //! | how many rows go into one statement | `insert.rs`, `update.rs` |
 //!
 //! A batch that fails for one row's fault is halved until that row fails alone. One whose connection was lost is run again
@@ -13,6 +13,8 @@
 
 mod attempt;
 mod batch;
+mod changes;
+mod creates;
 mod insert;
 mod update;
 
@@ -25,10 +27,11 @@ use tokio::sync::Notify;
 use super::commits::Commits;
 use super::fault::{Fault, fault_of};
 use super::queue::Work;
-pub(super) use attempt::{Change, Create};
 use attempt::{Committed, attempt};
 use batch::Batch;
 pub(super) use batch::{Entry, Waiting};
+pub(super) use changes::Change;
+pub(super) use creates::Create;
 
 /// The longest that an attempt may take, once it has a connection: a little longer than PostgreSQL works on one statement
 /// before it gives up. A connection that is silent for longer is lost.

@@ -1,6 +1,8 @@
 //! How creates and transitions are committed together, and what each caller learns.
 
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use chassis::database::{Connection, StoreError, Transaction};
 use chassis::deadline::Deadline;
@@ -166,12 +168,10 @@ fn a_deadline_that_passes_in_the_queue_drops_the_entry_and_those_behind_it_go_on
     on_each_database(|store| async move {
         let late = confirmed(at(0));
         let now = Deadline::at(tokio::time::Instant::now());
-        let mut too_late = Box::pin(store.create(late.clone(), None, NO_BOUND, now));
-        let mut behind = create(&store, confirmed(at(1)));
-        begin(&mut too_late);
-        begin(&mut behind);
-        assert!(matches!(too_late.await, Err(StoreError::Expired)));
-        assert!(matches!(behind.await, Ok(Created::Stored(_))));
+        let too_late = store.create(late.clone(), None, NO_BOUND, now);
+        let (too_late, behind) = tokio::join!(too_late, create(&store, confirmed(at(1))));
+        assert!(matches!(too_late, Err(StoreError::Expired)));
+        assert!(matches!(behind, Ok(Created::Stored(_))));
         assert_eq!(store.get(late.id).await.unwrap(), None);
         let late = store.transition(late.id, Transition::Cancel, None, None, at(2), now).await;
         assert!(late.unwrap_err().to_string().contains("deadline"));
@@ -246,5 +246,30 @@ fn more_than_can_wait_are_refused_at_once_and_the_others_are_stored() {
         assert!(refused > 0);
         assert_eq!(stored + refused, 6_000);
         assert_eq!(store.commits().rows(), stored as u64);
+    });
+}
+
+#[test]
+fn a_writer_that_is_never_idle_lets_others_have_their_turn() {
+    on_each_database(|store| async move {
+        let done = Arc::new(AtomicBool::new(false));
+        let creators: Vec<_> = (0..16)
+            .map(|_| {
+                let (store, done) = (store.clone(), Arc::clone(&done));
+                tokio::spawn(async move {
+                    while !done.load(Ordering::Relaxed) {
+                        stored(&store, confirmed(at(0))).await;
+                    }
+                })
+            })
+            .collect();
+        // On SQLite these need the one connection that writes.
+        for second in 0..20 {
+            assert_eq!(store.claim(10, at(second + 30), at(second)).await.unwrap(), []);
+        }
+        done.store(true, Ordering::Relaxed);
+        for creator in creators {
+            creator.await.unwrap();
+        }
     });
 }

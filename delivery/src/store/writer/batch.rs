@@ -3,7 +3,8 @@
 use chassis::database::StoreError;
 use chassis::deadline::Deadline;
 
-use super::attempt::{Change, Committed, Create};
+use super::attempt::Committed;
+use super::{Change, Create};
 use crate::domain::{Delivery, Refusal};
 use crate::store::create::Created;
 use crate::store::ticket::Ticket;
@@ -41,13 +42,9 @@ pub(super) struct Batch {
 
 // === impl Waiting ===
 
-impl<W, T, E: From<StoreError>> Waiting<W, T, E> {
+impl<W, T, E> Waiting<W, T, E> {
     fn is_hopeless(&self) -> bool {
         !self.ticket.is_wanted() || self.deadline.remaining().is_zero()
-    }
-
-    fn answer(self, answer: Result<T, E>) {
-        self.ticket.answer(answer);
     }
 }
 
@@ -74,10 +71,10 @@ impl Batch {
     /// Leaves out those that nobody waits for any more, and those whose time is over.
     pub(super) fn drop_hopeless(&mut self) {
         for create in self.creates.extract_if(.., |create| create.is_hopeless()) {
-            create.answer(Err(StoreError::Expired));
+            create.ticket.answer(Err(StoreError::Expired));
         }
         for change in self.changes.extract_if(.., |change| change.is_hopeless()) {
-            change.answer(Err(StoreError::Expired.into()));
+            change.ticket.answer(Err(StoreError::Expired.into()));
         }
     }
 
@@ -105,8 +102,8 @@ impl Batch {
     }
 
     pub(super) fn fail(self, error: &StoreError) {
-        self.creates.into_iter().for_each(|create| create.answer(Err(error.clone())));
-        self.changes.into_iter().for_each(|change| change.answer(Err(error.clone().into())));
+        self.creates.into_iter().for_each(|create| create.ticket.answer(Err(error.clone())));
+        self.changes.into_iter().for_each(|change| change.ticket.answer(Err(error.clone().into())));
     }
 
     pub(super) fn answer(self, committed: Committed) {
@@ -124,7 +121,7 @@ impl Batch {
             });
         }
         for (change, changed) in self.changes.into_iter().zip(committed.changed) {
-            change.answer(match (changed, doubt) {
+            change.ticket.answer(match (changed, doubt) {
                 // It may have been made, and another after it.
                 (Err(TransitionError::Refused(refusal)), Some(doubt))
                     if !matches!(refusal, Refusal::NotFound { .. }) =>
