@@ -10,6 +10,7 @@ mod places;
 mod presence;
 mod products;
 mod resolve;
+mod rule_list;
 mod rules;
 #[cfg(test)]
 mod samples;
@@ -21,7 +22,8 @@ use self::address_index::AddressIndex;
 use self::interner::Interner;
 use self::places::Places;
 use self::products::Products;
-use self::rules::{PlaceKey, ProductKey, RuleKey, Rules, StoredRule};
+use self::rule_list::StoredRule;
+use self::rules::{PlaceKey, ProductKey, RuleKey, Rules};
 use self::tag_sets::TagSets;
 use crate::{Location, PlaceSelector, Product, ProductId, ProductSelector, Rule};
 
@@ -62,7 +64,9 @@ impl Catalogue {
 
     /// Ends a batch of changes: forgets the classes, zones and named products that nothing has any more.
     pub fn seal(&mut self) {
-        self.named.sweep();
+        for (_, product) in self.named.sweep() {
+            self.products.name(product, None);
+        }
         self.classes.sweep();
         self.zones.sweep();
     }
@@ -84,7 +88,8 @@ impl Catalogue {
 
     fn apply_product(&mut self, product: &Product) {
         let classes = self.classes.acquire_set(&product.classes);
-        if let Some(old) = self.products.put(product, classes) {
+        let named = self.named.number(&product.id);
+        if let Some(old) = self.products.put(product, classes, named) {
             self.classes.release_set(old.classes);
         }
     }
@@ -105,10 +110,19 @@ impl Catalogue {
         // The new selectors are counted before the old ones are let go: what both name is kept.
         let key = (!rule.deleted).then(|| self.acquire_key(rule));
         if let Some(old) = self.rules.remove(rule.id) {
-            self.release_key(&old);
+            self.mark(old);
+            self.release_key(old);
         }
         if let Some(key) = key {
             self.rules.insert(key, StoredRule::from(rule));
+            self.mark(key);
+        }
+    }
+
+    /// Tells the location that a key names whether rules speak of it.
+    fn mark(&mut self, key: RuleKey) {
+        if let PlaceKey::Location(slot) = key.place() {
+            self.places.mark(slot, !self.rules.is_empty_at(key.place()));
         }
     }
 
@@ -116,23 +130,31 @@ impl Catalogue {
         let product = match &rule.product {
             ProductSelector::Any => ProductKey::Any,
             ProductSelector::Class(class) => ProductKey::Class(self.classes.acquire(class)),
-            ProductSelector::Product(id) => ProductKey::Product(self.named.acquire(id).0),
+            ProductSelector::Product(id) => ProductKey::Product(self.acquire_named(*id)),
         };
         let place = match &rule.place {
             PlaceSelector::Any => PlaceKey::Any,
             PlaceSelector::Zone(zone) => PlaceKey::Zone(self.zones.acquire(zone)),
             PlaceSelector::Location(id) => PlaceKey::Location(self.places.slot(*id)),
         };
-        RuleKey { product, place }
+        RuleKey::new(product, place)
     }
 
-    fn release_key(&mut self, key: &RuleKey) {
-        match key.product {
+    fn acquire_named(&mut self, id: ProductId) -> u32 {
+        let (number, new) = self.named.acquire(&id);
+        if new {
+            self.products.name(id, Some(number));
+        }
+        number
+    }
+
+    fn release_key(&mut self, key: RuleKey) {
+        match key.product() {
             ProductKey::Any => {}
             ProductKey::Class(class) => self.classes.release(class),
             ProductKey::Product(number) => self.named.release(number),
         }
-        if let PlaceKey::Zone(zone) = key.place {
+        if let PlaceKey::Zone(zone) = key.place() {
             self.zones.release(zone);
         }
     }

@@ -1,7 +1,7 @@
 //! How heavy, long or many an ALLOW allows.
 
 use crate::measure::within;
-use crate::{Invalid, LimitKind, MAX_QUANTITY, MAX_SIDE_MM};
+use crate::{Invalid, MAX_QUANTITY, MAX_SIDE_MM};
 
 /// Highest weight limit in grams: 4,000 t for all units together, still inside 32 bits.
 pub const MAX_LIMIT_WEIGHT_G: u32 = 4_000_000_000;
@@ -34,15 +34,6 @@ impl Limits {
     /// Whether nothing is limited.
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
-    }
-
-    pub(crate) fn of(&self, kind: LimitKind) -> Option<u64> {
-        let limit = match kind {
-            LimitKind::WeightG => self.max_weight_g,
-            LimitKind::SideMm => self.max_side_mm,
-            LimitKind::Quantity => self.max_quantity,
-        };
-        limit.map(u64::from)
     }
 }
 

@@ -2,8 +2,8 @@
 
 use crate::Invalid;
 
-/// ACTIVE and SUSPENDED change into each other; RETIRED is for ever.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+/// ACTIVE and SUSPENDED change into each other; RETIRED is for ever. In order, from the least to the most out of use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum State {
     /// In use.
     Active,

@@ -12,11 +12,15 @@ pub const MAX_UNIX_MICROS: i64 = 253_402_300_799_999_999;
 pub struct Timestamp(i64);
 
 /// When a rule is in force: from an instant on, until just before another. Absent: since ever, for ever.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Validity {
-    from: Option<Timestamp>,
-    until: Option<Timestamp>,
+    from: Timestamp,
+    until: Timestamp,
 }
+
+/// Before and after every instant that can be told: a comparison with them needs no case for what is absent.
+const SINCE_EVER: Timestamp = Timestamp(i64::MIN);
+const FOR_EVER: Timestamp = Timestamp(i64::MAX);
 
 // === impl Timestamp ===
 
@@ -45,27 +49,39 @@ impl Validity {
         {
             return Err(Invalid::new("must lie after valid_from"));
         }
-        Ok(Self { from, until })
+        Ok(Self { from: from.unwrap_or(SINCE_EVER), until: until.unwrap_or(FOR_EVER) })
     }
 
     /// The first instant in force.
     pub fn from(&self) -> Option<Timestamp> {
-        self.from
+        (self.from != SINCE_EVER).then_some(self.from)
     }
 
     /// The first instant no longer in force.
     pub fn until(&self) -> Option<Timestamp> {
-        self.until
+        (self.until != FOR_EVER).then_some(self.until)
     }
 
     /// Whether the rule is in force.
     pub fn holds(&self, at: Timestamp) -> bool {
-        self.from.is_none_or(|from| from <= at) && self.until.is_none_or(|until| at < until)
+        self.from <= at && at < self.until
     }
 
     /// The first start or end after an instant.
     pub fn next_change(&self, after: Timestamp) -> Option<Timestamp> {
-        [self.from, self.until].into_iter().flatten().find(|instant| *instant > after)
+        let next = if self.from > after { self.from } else { self.until };
+        (next > after && next != FOR_EVER).then_some(next)
+    }
+
+    /// Whether it starts or ends at all.
+    pub(crate) fn has_ends(&self) -> bool {
+        *self != Self::default()
+    }
+}
+
+impl Default for Validity {
+    fn default() -> Self {
+        Self { from: SINCE_EVER, until: FOR_EVER }
     }
 }
 

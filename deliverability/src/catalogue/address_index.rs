@@ -9,11 +9,11 @@ use crate::{Code, Location, LocationKind, PostalMatcher, Postcode};
 /// What an address is resolved by. Holds candidates: whoever looks checks them against the locations.
 #[derive(Clone, Default)]
 pub(super) struct AddressIndex {
-    codes: CowMap<Code, Slots>,
+    codes: CowMap<Code, Slots, 3>,
     /// Regions and cities by their folded names.
-    names: CowMap<Box<str>, Slots>,
+    names: CowMap<Box<str>, Slots, 3>,
     /// Every matcher by prefixes of the postcodes that it matches.
-    prefixes: CowMap<Postcode, Slots>,
+    prefixes: CowMap<Postcode, Slots, 3>,
 }
 
 /// A code has one location (two between checkpoints, while it moves); a name or a prefix has a few, in several countries.
@@ -70,7 +70,7 @@ fn fold(name: &str) -> Box<str> {
     name.to_lowercase().into_boxed_str()
 }
 
-fn take<K: std::hash::Hash + Eq + Clone>(map: &mut CowMap<K, Slots>, key: &K, slot: Slot) {
+fn take<K: std::hash::Hash + Eq + Clone>(map: &mut CowMap<K, Slots, 3>, key: &K, slot: Slot) {
     let empty = map.update(key.clone(), |slots| {
         slots.retain(|other| *other != slot);
         slots.is_empty()

@@ -2,44 +2,56 @@
 
 use super::Catalogue;
 use super::judge::judge;
-use super::matching::Matches;
 use super::places::Lineage;
 use super::products::StoredProduct;
 use crate::{Decision, MAX_DECIDING_RULES, Question, Reason, State};
 
+/// A known product and a known location, with what it lies in.
+pub(super) struct Pair<'a> {
+    pub(super) product: &'a StoredProduct,
+    pub(super) lineage: Lineage,
+}
+
 impl Catalogue {
     /// Answers a question. Looks at the rules that match, never at all of them.
     pub fn decide(&self, question: &Question) -> Decision {
-        let mut decision = self.weigh(question, &mut Matches::new());
+        let pair = match self.find(question) {
+            Ok(pair) => pair,
+            Err(reason) => return Decision::without_rules(reason),
+        };
+        if let Some(reason) = pair.out_of_use() {
+            return Decision::without_rules(reason);
+        }
+        let matches = self.gather(pair.product, &pair.lineage, question.at);
+        let mut decision = judge(&matches, pair.product, question.quantity);
         decision.deciding_rules.truncate(MAX_DECIDING_RULES);
         decision
     }
 
-    /// The decision with every deciding rule. Gathers the rules that match; none if the product or location is unknown.
-    pub(super) fn weigh<'a>(&'a self, question: &Question, matches: &mut Matches<'a>) -> Decision {
-        let slot = self.places.find(question.location);
-        let Some(product) = self.products.get(question.product) else {
-            return Decision::without_rules(Reason::ProductUnknown);
-        };
-        let lineage = slot.map(|slot| self.places.lineage(slot)).unwrap_or_default();
-        if !lineage.is_empty() {
-            self.gather(question.product, product, &lineage, matches);
+    /// Or the reason why rules have no part in the answer.
+    pub(super) fn find(&self, question: &Question) -> Result<Pair<'_>, Reason> {
+        // Both are looked for before either is looked at: the processor then waits for memory once.
+        let (place, product) = (self.places.find(question.location), self.products.get(question.product));
+        let product = product.ok_or(Reason::ProductUnknown)?;
+        let lineage = place.map(|(slot, link)| self.places.climb(slot, link)).unwrap_or_default();
+        let pair = Pair { product, lineage };
+        if pair.lineage.is_empty() {
+            return Err(pair.out_of_use().unwrap_or(Reason::LocationUnknown));
         }
-        match out_of_use(product, &lineage) {
-            Some(reason) => Decision::without_rules(reason),
-            None => judge(matches, product, question.quantity, question.at),
-        }
+        Ok(pair)
     }
 }
 
-fn out_of_use(product: &StoredProduct, lineage: &Lineage<'_>) -> Option<Reason> {
-    let anywhere = |state| lineage.iter().any(|(_, node)| node.state == Some(state));
-    match product.state {
-        State::Retired => Some(Reason::ProductRetired),
-        State::Suspended => Some(Reason::ProductSuspended),
-        State::Active if lineage.is_empty() => Some(Reason::LocationUnknown),
-        State::Active if anywhere(State::Retired) => Some(Reason::LocationRetired),
-        State::Active if anywhere(State::Suspended) => Some(Reason::LocationSuspended),
-        State::Active => None,
+impl Pair<'_> {
+    /// Why no rule is asked.
+    pub(super) fn out_of_use(&self) -> Option<Reason> {
+        let place = self.lineage.iter().filter_map(|(_, link)| link.state).max();
+        match (self.product.state, place.unwrap_or(State::Active)) {
+            (State::Retired, _) => Some(Reason::ProductRetired),
+            (State::Suspended, _) => Some(Reason::ProductSuspended),
+            (State::Active, State::Retired) => Some(Reason::LocationRetired),
+            (State::Active, State::Suspended) => Some(Reason::LocationSuspended),
+            (State::Active, State::Active) => None,
+        }
     }
 }

@@ -3,9 +3,10 @@
 use std::cmp::Reverse;
 
 use super::Catalogue;
-use super::judge::Front;
+use super::judge::{Front, judge};
 use super::matching::{Match, Matches};
-use super::rules::{PlaceKey, ProductKey, StoredRule};
+use super::rule_list::StoredRule;
+use super::rules::{PlaceKey, ProductKey};
 use crate::{
     Decision, Explanation, MAX_DECIDING_RULES, MAX_EXPLANATIONS, Question, RuleOutcome, RuleRef, Tag,
     Timestamp,
@@ -15,46 +16,57 @@ impl Catalogue {
     /// Answers a question, and says what became of each rule that matches, the most specific first. No rule is looked
     /// at for an unknown product or location; for one out of use, rules are shown and none is deciding.
     pub fn explain(&self, question: &Question) -> (Decision, Vec<Explanation>) {
-        let mut matches = Matches::new();
-        let mut decision = self.weigh(question, &mut matches);
-        let outcomes = Outcomes::of(&matches, &decision, question.at);
-        let rules = matches.iter().flat_map(|m| m.rules.iter().map(move |rule| (m, rule)));
-        let mut rules: Vec<(&Match<'_>, &StoredRule)> = rules.collect();
+        let pair = match self.find(question) {
+            Ok(pair) => pair,
+            Err(reason) => return (Decision::without_rules(reason), Vec::new()),
+        };
+        let matches = self.gather(pair.product, &pair.lineage, question.at);
+        let mut decision = match pair.out_of_use() {
+            Some(reason) => Decision::without_rules(reason),
+            None => judge(&matches, pair.product, question.quantity),
+        };
+        let outcomes = Outcomes::of(&matches, &decision);
+        let rules =
+            matches.found.iter().flat_map(|m| self.rules.list(m.list).iter().map(move |rule| (m, rule)));
+        let mut rules: Vec<(&Match, &StoredRule)> = rules.collect();
         // This order lists a rule after every rule that overrides it.
         rules.sort_unstable_by_key(|(m, rule)| (Reverse((m.place, m.product)), rule.id));
-        let explain = |(m, rule)| self.explanation(m, rule, outcomes.outcome(m, rule));
+        let levels = pair.lineage.len();
+        let explain = |(m, rule): (&Match, &StoredRule)| {
+            self.explanation(m.level(levels), rule, outcomes.outcome(m, rule))
+        };
         let explanations = rules.into_iter().take(MAX_EXPLANATIONS).map(explain).collect();
         decision.deciding_rules.truncate(MAX_DECIDING_RULES);
         (decision, explanations)
     }
 
-    fn explanation(&self, m: &Match<'_>, rule: &StoredRule, outcome: RuleOutcome) -> Explanation {
+    fn explanation(&self, level: usize, rule: &StoredRule, outcome: RuleOutcome) -> Explanation {
         let became = match outcome {
             RuleOutcome::NotInForce => "is not in force".to_owned(),
             RuleOutcome::Overridden(by) => format!("is overridden by the more specific rule {}", by.id),
             RuleOutcome::Standing => "stands, but decides nothing".to_owned(),
             RuleOutcome::Deciding => "decides".to_owned(),
         };
-        let text = format!("{} of {} {became}", rule.effect.as_str(), self.selection(m, rule));
+        let text = format!("{} of {} {became}", rule.effect.as_str(), self.selection(level, rule));
         Explanation { rule: rule.reference(), effect: rule.effect, outcome, text }
     }
 
-    fn selection(&self, m: &Match<'_>, rule: &StoredRule) -> String {
+    fn selection(&self, level: usize, rule: &StoredRule) -> String {
         let Some(key) = self.rules.key(rule.id) else { return String::new() };
-        let product = match key.product {
+        let product = match key.product() {
             ProductKey::Any => "any product".to_owned(),
             ProductKey::Class(class) => format!("class {}", self.classes.tag(class).map_or("", Tag::as_str)),
             ProductKey::Product(_) => "this product".to_owned(),
         };
-        match key.place {
+        match key.place() {
             PlaceKey::Any => format!("{product} to any place"),
             PlaceKey::Zone(zone) => {
                 let zone = self.zones.tag(zone).map_or("", Tag::as_str);
-                format!("{product} to zone {zone} (level {})", m.place)
+                format!("{product} to zone {zone} (level {level})")
             }
             PlaceKey::Location(slot) => {
                 let name = self.places.location(slot).map_or("", |location| location.name.as_str());
-                format!("{product} to {name} (level {})", m.place)
+                format!("{product} to {name} (level {level})")
             }
         }
     }
@@ -65,21 +77,21 @@ struct Outcomes<'a> {
     at: Timestamp,
     front: Front,
     /// One rule of each pair of selectors that is left standing.
-    standing: Vec<(&'a Match<'a>, RuleRef)>,
+    standing: Vec<(&'a Match, RuleRef)>,
     decision: &'a Decision,
 }
 
 impl<'a> Outcomes<'a> {
-    fn of(matches: &'a [Match<'a>], decision: &'a Decision, at: Timestamp) -> Self {
-        let front = Front::of(matches, at);
-        let standing = matches.iter().filter(|m| !front.overrides(m)).filter_map(|m| {
-            let rules = m.rules.iter().filter(|rule| rule.overrides(at));
+    fn of(matches: &'a Matches<'_>, decision: &'a Decision) -> Self {
+        let (at, front) = (matches.at, matches.front);
+        let standing = matches.found.iter().filter(|m| !front.overrides(m)).filter_map(|m| {
+            let rules = matches.rules.list(m.list).iter().filter(|rule| rule.overrides(at));
             Some((m, rules.map(StoredRule::reference).min()?))
         });
         Self { at, standing: standing.collect(), front, decision }
     }
 
-    fn outcome(&self, m: &Match<'_>, rule: &StoredRule) -> RuleOutcome {
+    fn outcome(&self, m: &Match, rule: &StoredRule) -> RuleOutcome {
         if !rule.in_force(self.at) {
             return RuleOutcome::NotInForce;
         }
@@ -94,8 +106,8 @@ impl<'a> Outcomes<'a> {
     }
 }
 
-impl Match<'_> {
-    fn is_more_specific_than(&self, other: &Match<'_>) -> bool {
+impl Match {
+    fn is_more_specific_than(&self, other: &Match) -> bool {
         self.product >= other.product
             && self.place >= other.place
             && (self.product, self.place) != (other.product, other.place)

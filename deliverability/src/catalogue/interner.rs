@@ -8,7 +8,7 @@ use crate::cow::{CowMap, CowVec};
 /// A value's number; counts its users.
 #[derive(Clone)]
 pub(super) struct Interner<T> {
-    numbers: CowMap<T, u32>,
+    numbers: CowMap<T, u32, 2>,
     values: CowVec<Interned<T>>,
     /// Numbers without a value.
     free: Arc<Vec<u32>>,
@@ -70,19 +70,19 @@ impl<T: Hash + Eq + Clone> Interner<T> {
         self.values[number].value.as_ref()
     }
 
-    /// Frees the numbers that nothing uses, and says which.
-    pub(super) fn sweep(&mut self) -> Vec<u32> {
+    /// Frees the numbers that nothing uses, and says which they were, and of what.
+    pub(super) fn sweep(&mut self) -> Vec<(u32, T)> {
         let mut freed = Vec::new();
         for number in std::mem::take(&mut self.idle) {
             if self.values[number].uses == 0
                 && let Some(value) = self.values[number].value.take()
             {
                 self.numbers.remove(&value);
-                freed.push(number);
+                freed.push((number, value));
             }
         }
         if !freed.is_empty() {
-            Arc::make_mut(&mut self.free).extend(&freed);
+            Arc::make_mut(&mut self.free).extend(freed.iter().map(|(number, _)| number));
         }
         freed
     }
@@ -109,7 +109,7 @@ mod tests {
         interner.release(0);
         assert!(interner.sweep().is_empty());
         interner.release(0);
-        assert_eq!(interner.sweep(), [0]);
+        assert_eq!(interner.sweep(), [(0, "eu")]);
         assert_eq!(interner.acquire(&"remote"), (0, true));
     }
 

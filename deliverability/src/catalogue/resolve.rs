@@ -26,7 +26,7 @@ impl Catalogue {
 
     /// A location and those that it lies in, root first; empty if it is unknown.
     pub fn path(&self, id: LocationId) -> Vec<PathEntry> {
-        let Some(slot) = self.places.find(id) else { return Vec::new() };
+        let Some((slot, _)) = self.places.find(id) else { return Vec::new() };
         let lineage = self.places.lineage(slot);
         let locations = lineage.iter().rev().filter_map(|(slot, _)| self.places.location(*slot));
         locations
@@ -91,7 +91,7 @@ impl Catalogue {
 
     fn in_use(&self, slots: &[Slot]) -> impl Iterator<Item = Slot> {
         let is_retired =
-            |slot| self.places.lineage(slot).iter().any(|(_, node)| node.state == Some(State::Retired));
+            |slot| self.places.lineage(slot).iter().any(|(_, link)| link.state == Some(State::Retired));
         slots.iter().copied().filter(move |slot| !is_retired(*slot))
     }
 

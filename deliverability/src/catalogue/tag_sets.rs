@@ -18,6 +18,10 @@ impl TagId {
     pub(super) fn number(self) -> u32 {
         self.0
     }
+
+    pub(super) fn from_number(number: u32) -> Self {
+        Self(number)
+    }
 }
 
 /// All tags of one sort, classes or zones, and the sets of them.
@@ -73,7 +77,7 @@ impl TagSets {
 
     /// Forgets the sets, and then the tags, that nothing has.
     pub(super) fn sweep(&mut self) {
-        for set in self.sets.sweep() {
+        for (set, _) in self.sets.sweep() {
             for tag in std::mem::take(&mut self.members[set]) {
                 self.release(tag);
             }

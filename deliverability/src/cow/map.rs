@@ -8,50 +8,62 @@ use foldhash::fast::RandomState;
 
 use super::shard::Shard;
 
-/// Shards of one map: with a million entries, a change copies a thousand of them, some ten microseconds' work.
-const SHARDS: usize = 1024;
+/// Most shards of one map: with a million entries a change copies a thousand of them and the list of shards, some ten
+/// microseconds' work each.
+const MAX_SHARDS: usize = 1024;
+/// A map has twice as many shards when each has more entries than this: a small catalogue's maps have one.
+const SHARD_ENTRIES: usize = 800;
 /// A shard uses the lower half of a hash; the shard is chosen by the upper half.
 const SHARD_SHIFT: u32 = 32;
 
-/// A hash map that is cheap to clone.
+/// A hash map that is cheap to clone. A line of the processor's cache (64 bytes, or a multiple) holds LANES entries.
 #[derive(Clone)]
-pub(crate) struct CowMap<K, V> {
-    shards: Arc<[Shard<K, V>]>,
+pub(crate) struct CowMap<K, V, const LANES: usize> {
+    /// Their number is a power of two.
+    shards: Arc<[Shard<K, V, LANES>]>,
     hasher: RandomState,
     len: usize,
 }
 
-impl<K, V> Default for CowMap<K, V> {
+impl<K, V, const LANES: usize> Default for CowMap<K, V, LANES> {
     fn default() -> Self {
-        let empty = Shard::default();
-        Self { shards: vec![empty; SHARDS].into(), hasher: RandomState::default(), len: 0 }
+        Self { shards: Arc::new([Shard::default()]), hasher: RandomState::default(), len: 0 }
     }
 }
 
-impl<K, V> CowMap<K, V> {
+impl<K, V, const LANES: usize> CowMap<K, V, LANES> {
     pub(crate) fn len(&self) -> usize {
         self.len
     }
 }
 
-impl<K: Hash + Eq + Clone, V: Clone> CowMap<K, V> {
+impl<K: Hash + Eq + Clone, V: Clone, const LANES: usize> CowMap<K, V, LANES> {
+    #[inline]
     pub(crate) fn get<Q: Hash + Eq + ?Sized>(&self, key: &Q) -> Option<&V>
     where
         K: Borrow<Q>,
     {
         let hash = self.hasher.hash_one(key);
-        self.shards[shard(hash)].get(hash, key)
+        self.shards[shard(hash, self.shards.len())].get(hash, key)
+    }
+
+    pub(crate) fn get_mut<Q: Hash + Eq + ?Sized>(&mut self, key: &Q) -> Option<&mut V>
+    where
+        K: Borrow<Q>,
+    {
+        // Looked for first: what is absent must not cost a copy.
+        self.get(key)?;
+        let hash = self.hasher.hash_one(key);
+        self.shard_mut(hash).get_mut(hash, key)
     }
 
     /// Gives the value before, if there was one.
     pub(crate) fn insert(&mut self, key: K, value: V) -> Option<V> {
         let hash = self.hasher.hash_one(&key);
-        let shard = &mut Arc::make_mut(&mut self.shards)[shard(hash)];
-        if let Some(old) = shard.get_mut(hash, &key) {
+        if let Some(old) = self.shard_mut(hash).get_mut(hash, &key) {
             return Some(std::mem::replace(old, value));
         }
-        shard.add(hash, key, value, |key| self.hasher.hash_one(key));
-        self.len += 1;
+        self.add(hash, key, value);
         None
     }
 
@@ -61,14 +73,12 @@ impl<K: Hash + Eq + Clone, V: Clone> CowMap<K, V> {
         V: Default,
     {
         let hash = self.hasher.hash_one(&key);
-        let shard = &mut Arc::make_mut(&mut self.shards)[shard(hash)];
-        if let Some(value) = shard.get_mut(hash, &key) {
+        if let Some(value) = self.shard_mut(hash).get_mut(hash, &key) {
             return change(value);
         }
         let mut value = V::default();
         let result = change(&mut value);
-        shard.add(hash, key, value, |key| self.hasher.hash_one(key));
-        self.len += 1;
+        self.add(hash, key, value);
         result
     }
 
@@ -79,15 +89,43 @@ impl<K: Hash + Eq + Clone, V: Clone> CowMap<K, V> {
         // Looked for first: what is absent must not cost a copy.
         self.get(key)?;
         let hash = self.hasher.hash_one(key);
-        let shard = &mut Arc::make_mut(&mut self.shards)[shard(hash)];
+        let count = self.shards.len();
+        let shard = &mut Arc::make_mut(&mut self.shards)[shard(hash, count)];
         let removed = shard.remove(hash, key, |key| self.hasher.hash_one(key))?;
         self.len -= 1;
         Some(removed)
     }
+
+    /// The key must not be there.
+    fn add(&mut self, hash: u64, key: K, value: V) {
+        let mut count = self.shards.len();
+        if self.len == count * SHARD_ENTRIES && count < MAX_SHARDS {
+            count *= 2;
+            self.spread(count);
+        }
+        let shard = &mut Arc::make_mut(&mut self.shards)[shard(hash, count)];
+        shard.add(hash, key, value, |key| self.hasher.hash_one(key));
+        self.len += 1;
+    }
+
+    fn spread(&mut self, count: usize) {
+        let hash_of = |key: &K| self.hasher.hash_one(key);
+        let mut shards = vec![Shard::default(); count];
+        for (key, value) in self.shards.iter().flat_map(Shard::iter) {
+            let hash = hash_of(key);
+            shards[shard(hash, count)].add(hash, key.clone(), value.clone(), hash_of);
+        }
+        self.shards = shards.into();
+    }
+
+    fn shard_mut(&mut self, hash: u64) -> &mut Shard<K, V, LANES> {
+        let count = self.shards.len();
+        &mut Arc::make_mut(&mut self.shards)[shard(hash, count)]
+    }
 }
 
-fn shard(hash: u64) -> usize {
-    (hash >> SHARD_SHIFT) as usize % SHARDS
+fn shard(hash: u64, count: usize) -> usize {
+    (hash >> SHARD_SHIFT) as usize & (count - 1)
 }
 
 #[cfg(test)]
@@ -96,7 +134,7 @@ mod tests {
 
     #[test]
     fn a_map_gives_back_what_was_put_in() {
-        let mut map = CowMap::default();
+        let mut map = CowMap::<_, _, 2>::default();
         for n in 0..10_000_u32 {
             assert_eq!(map.insert(n, n), None);
         }
@@ -111,7 +149,7 @@ mod tests {
 
     #[test]
     fn a_clone_keeps_what_it_was() {
-        let mut map = CowMap::default();
+        let mut map = CowMap::<_, _, 2>::default();
         map.insert("stays".to_owned(), 1);
         map.insert("goes".to_owned(), 1);
         let before = map.clone();
@@ -124,12 +162,25 @@ mod tests {
     }
 
     #[test]
+    fn a_small_map_has_one_shard_and_a_large_one_has_many() {
+        let mut map = CowMap::<_, _, 2>::default();
+        let shards: Vec<usize> = [800, 801, 1_601, 100_000]
+            .into_iter()
+            .map(|len| {
+                (map.len() as u32..len).for_each(|n| assert_eq!(map.insert(n, ()), None));
+                map.shards.len()
+            })
+            .collect();
+        assert_eq!(shards, [1, 2, 4, 128]);
+    }
+
+    #[test]
     fn a_change_copies_one_shard() {
-        let mut map = CowMap::default();
+        let mut map = CowMap::<_, _, 2>::default();
         (0..10_000_u32).for_each(|n| assert_eq!(map.insert(n, ()), None));
         let before = map.clone();
         map.insert(10_000, ());
         let shared = map.shards.iter().zip(before.shards.iter()).filter(|(a, b)| a.is_shared_with(b)).count();
-        assert_eq!(shared, SHARDS - 1);
+        assert_eq!(shared, map.shards.len() - 1);
     }
 }
