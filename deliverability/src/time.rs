@@ -20,7 +20,7 @@ pub struct Validity {
 
 /// Before and after every instant that can be told: a comparison with them needs no case for what is absent.
 const SINCE_EVER: Timestamp = Timestamp(i64::MIN);
-const FOR_EVER: Timestamp = Timestamp(i64::MAX);
+pub(crate) const FOR_EVER: Timestamp = Timestamp(i64::MAX);
 
 // === impl Timestamp ===
 
@@ -69,8 +69,14 @@ impl Validity {
 
     /// The first start or end after an instant.
     pub fn next_change(&self, after: Timestamp) -> Option<Timestamp> {
-        let next = if self.from > after { self.from } else { self.until };
-        (next > after && next != FOR_EVER).then_some(next)
+        let next = self.change_after(after);
+        (next != FOR_EVER).then_some(next)
+    }
+
+    /// The same, or `FOR_EVER`.
+    pub(crate) fn change_after(&self, after: Timestamp) -> Timestamp {
+        let until = if self.until > after { self.until } else { FOR_EVER };
+        if self.from > after { self.from } else { until }
     }
 
     /// Whether it starts or ends at all.

@@ -35,6 +35,11 @@ impl Made {
         products.chain(locations).chain(rules)
     }
 
+    /// The location that all others lie in, suspended: no figure depends on it, since only clones are changed so.
+    pub fn root(&self) -> Change {
+        Change::Location(Location { state: State::Suspended, version: 2, ..self.location(0) })
+    }
+
     /// A change of an object that is there: mostly products, some rules.
     pub fn change(&self, random: &mut Random) -> Change {
         if random.below(10) == 0 {

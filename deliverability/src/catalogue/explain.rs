@@ -3,27 +3,30 @@
 use std::cmp::Reverse;
 
 use super::Catalogue;
-use super::judge::{Front, judge};
+use super::decide::in_use;
+use super::judge::judge;
 use super::matching::{Match, Matches};
+use super::places::Lineage;
 use super::rule_list::StoredRule;
 use super::rules::{PlaceKey, ProductKey};
 use crate::{
     Decision, Explanation, MAX_DECIDING_RULES, MAX_EXPLANATIONS, Question, RuleOutcome, RuleRef, Tag,
-    Timestamp,
 };
 
 impl Catalogue {
     /// Answers a question, and says what became of each rule that matches, the most specific first. No rule is looked
     /// at for an unknown product or location; for one out of use, rules are shown and none is deciding.
     pub fn explain(&self, question: &Question) -> (Decision, Vec<Explanation>) {
-        let pair = match self.find(question) {
-            Ok(pair) => pair,
+        let mut lineage = Lineage::new();
+        let product = match self.find(question, &mut lineage) {
+            Ok(product) => product,
             Err(reason) => return (Decision::without_rules(reason), Vec::new()),
         };
-        let matches = self.gather(pair.product, &pair.lineage, question.at);
-        let mut decision = match pair.out_of_use() {
-            Some(reason) => Decision::without_rules(reason),
-            None => judge(&matches, pair.product, question.quantity),
+        let mut matches = Matches::new(&self.rules, question.at);
+        self.gather(product, &lineage, &mut matches);
+        let mut decision = match in_use(product, &lineage) {
+            Ok(product) => judge(&matches, product, question.quantity),
+            Err(reason) => Decision::without_rules(reason),
         };
         let outcomes = Outcomes::of(&matches, &decision);
         let rules =
@@ -31,9 +34,8 @@ impl Catalogue {
         let mut rules: Vec<(&Match, &StoredRule)> = rules.collect();
         // This order lists a rule after every rule that overrides it.
         rules.sort_unstable_by_key(|(m, rule)| (Reverse((m.place, m.product)), rule.id));
-        let levels = pair.lineage.len();
         let explain = |(m, rule): (&Match, &StoredRule)| {
-            self.explanation(m.level(levels), rule, outcomes.outcome(m, rule))
+            self.explanation(m.level(lineage.len()), rule, outcomes.outcome(m, rule))
         };
         let explanations = rules.into_iter().take(MAX_EXPLANATIONS).map(explain).collect();
         decision.deciding_rules.truncate(MAX_DECIDING_RULES);
@@ -74,31 +76,29 @@ impl Catalogue {
 
 /// What is needed to tell what became of a rule.
 struct Outcomes<'a> {
-    at: Timestamp,
-    front: Front,
+    matches: &'a Matches<'a>,
     /// One rule of each pair of selectors that is left standing.
     standing: Vec<(&'a Match, RuleRef)>,
     decision: &'a Decision,
 }
 
 impl<'a> Outcomes<'a> {
-    fn of(matches: &'a Matches<'_>, decision: &'a Decision) -> Self {
-        let (at, front) = (matches.at, matches.front);
-        let standing = matches.found.iter().filter(|m| !front.overrides(m)).filter_map(|m| {
-            let rules = matches.rules.list(m.list).iter().filter(|rule| rule.overrides(at));
+    fn of(matches: &'a Matches<'a>, decision: &'a Decision) -> Self {
+        let standing = matches.found.iter().filter(|m| !matches.front.overrides(m)).filter_map(|m| {
+            let rules = matches.rules.list(m.list).iter().filter(|rule| rule.overrides(matches.at));
             Some((m, rules.map(StoredRule::reference).min()?))
         });
-        Self { at, standing: standing.collect(), front, decision }
+        Self { matches, standing: standing.collect(), decision }
     }
 
     fn outcome(&self, m: &Match, rule: &StoredRule) -> RuleOutcome {
-        if !rule.in_force(self.at) {
+        if !rule.in_force(self.matches.at) {
             return RuleOutcome::NotInForce;
         }
         if self.decision.deciding_rules.binary_search(&rule.reference()).is_ok() {
             return RuleOutcome::Deciding;
         }
-        if !rule.overrides(self.at) || !self.front.overrides(m) {
+        if !rule.overrides(self.matches.at) || !self.matches.front.overrides(m) {
             return RuleOutcome::Standing;
         }
         let by = self.standing.iter().find(|(other, _)| other.is_more_specific_than(m));

@@ -10,6 +10,7 @@ use super::products::StoredProduct;
 use super::rule_list::{Effects, ListRef};
 use super::rules::{PlaceKey, ProductKey, Rules};
 use super::tag_sets::TagId;
+use crate::time::FOR_EVER;
 use crate::{MAX_TAGS, MAX_TREE_DEPTH, Timestamp};
 
 /// Specificities about the product.
@@ -42,46 +43,46 @@ pub(super) struct Matches<'a> {
     /// Of all rules in force.
     pub(super) effects: Effects,
     pub(super) front: Front,
-    /// When the next rule starts or ends.
-    pub(super) next_change: Option<Timestamp>,
+    /// When the next rule starts or ends, or `FOR_EVER`.
+    next_change: Timestamp,
 }
 
 /// What is looked up at each place: the selections of products that are narrower than any, from the most specific.
 struct Selections {
-    keys: SmallVec<[(ProductKey, Marks, u8); MAX_TAGS + 1]>,
+    keys: SmallVec<[(ProductKey, Marks); MAX_TAGS + 1]>,
     /// Of all together.
     marks: Marks,
 }
 
 impl Catalogue {
-    /// Every rule that matches.
-    pub(super) fn gather(&self, product: &StoredProduct, lineage: &Lineage, at: Timestamp) -> Matches<'_> {
+    /// Adds every rule that matches.
+    pub(super) fn gather(&self, product: &StoredProduct, lineage: &Lineage, matches: &mut Matches<'_>) {
         let selections = self.selections(product);
-        let mut matches = Matches::new(&self.rules, at);
         let mut seen = SmallVec::<[TagId; MAX_TAGS]>::new();
-        for ((slot, link), place) in lineage.iter().zip((0..=HERE).rev()) {
+        let mut specificity = HERE;
+        for (slot, link) in lineage.iter() {
             if link.has_rules {
-                matches.gather(PlaceKey::Location(*slot), place, &selections);
+                matches.gather(PlaceKey::Location(*slot), specificity, &selections);
             }
             // A zone on several nodes counts at the deepest, which the walk up meets first.
             for zone in self.zones.members(link.zones) {
                 if !seen.contains(zone) {
                     seen.push(*zone);
-                    matches.gather(PlaceKey::Zone(*zone), place, &selections);
+                    matches.gather(PlaceKey::Zone(*zone), specificity, &selections);
                 }
             }
+            specificity -= 1;
         }
         matches.gather(PlaceKey::Any, ANYWHERE, &selections);
-        matches
     }
 
     fn selections(&self, product: &StoredProduct) -> Selections {
         let mut selections = Selections { keys: SmallVec::new(), marks: Marks::default() };
         if let Some(number) = product.named() {
-            selections.push(ProductKey::Product(number), PRODUCT);
+            selections.push(ProductKey::Product(number));
         }
         for class in self.classes.members(product.classes) {
-            selections.push(ProductKey::Class(*class), CLASS);
+            selections.push(ProductKey::Class(*class));
         }
         selections
     }
@@ -90,10 +91,10 @@ impl Catalogue {
 // === impl Selections ===
 
 impl Selections {
-    fn push(&mut self, key: ProductKey, specificity: u8) {
+    fn push(&mut self, key: ProductKey) {
         let marks = Marks::of(key);
         self.marks = self.marks.or(marks);
-        self.keys.push((key, marks, specificity));
+        self.keys.push((key, marks));
     }
 }
 
@@ -107,8 +108,13 @@ impl<'a> Matches<'a> {
             found: SmallVec::new(),
             effects: Effects::default(),
             front: Front::default(),
-            next_change: None,
+            next_change: FOR_EVER,
         }
+    }
+
+    /// The next instant at which a rule starts or ends.
+    pub(super) fn next_change(&self) -> Option<Timestamp> {
+        (self.next_change != FOR_EVER).then_some(self.next_change)
     }
 
     fn gather(&mut self, place: PlaceKey, specificity: u8, selections: &Selections) {
@@ -119,11 +125,12 @@ impl<'a> Matches<'a> {
         if !presence.marks.meets(selections.marks) {
             return;
         }
-        for (key, marks, product) in &selections.keys {
+        for (key, marks) in &selections.keys {
             if presence.marks.meets(*marks)
                 && let Some(list) = self.rules.narrow(*key, place)
             {
-                self.add(list, *product, specificity);
+                let product = if matches!(key, ProductKey::Product(_)) { PRODUCT } else { CLASS };
+                self.add(list, product, specificity);
             }
         }
     }
@@ -132,14 +139,9 @@ impl<'a> Matches<'a> {
         let mut effects = list.always();
         if list.has_ends() {
             for rule in self.rules.list(list).with_ends() {
-                if rule.in_force(self.at) {
-                    effects = effects.with(rule.effect);
-                }
-                if let Some(next) = rule.validity.next_change(self.at)
-                    && self.next_change.is_none_or(|soonest| next < soonest)
-                {
-                    self.next_change = Some(next);
-                }
+                let here = if rule.in_force(self.at) { Effects::of(rule.effect) } else { Effects::default() };
+                effects = effects.or(here);
+                self.next_change = self.next_change.min(rule.validity.change_after(self.at));
             }
         }
         self.effects = self.effects.or(effects);

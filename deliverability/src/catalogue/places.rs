@@ -3,8 +3,6 @@
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
-use smallvec::SmallVec;
-
 use super::tag_sets::SetId;
 use crate::cow::{CowMap, CowVec};
 use crate::{Location, LocationId, MAX_TREE_DEPTH, State};
@@ -37,8 +35,11 @@ pub(super) struct Link {
 
 const _: () = assert!(size_of::<Option<(LocationId, (Slot, Link))>>() == 32, "half a cache line");
 
-/// A location and those that it lies in, from itself up to its root.
-pub(super) type Lineage = SmallVec<[(Slot, Link); MAX_TREE_DEPTH]>;
+/// A location and those that it lies in, from itself up to its root. Filled where it stands: it is large to move.
+pub(super) struct Lineage {
+    steps: [(Slot, Link); MAX_TREE_DEPTH],
+    len: usize,
+}
 
 // === impl Slot ===
 
@@ -104,29 +105,54 @@ impl Places {
     }
 
     pub(super) fn lineage(&self, slot: Slot) -> Lineage {
-        self.climb(slot, self.links[slot.number()])
+        let mut lineage = Lineage::new();
+        self.climb(slot, self.links[slot.number()], &mut lineage);
+        lineage
     }
 
     /// The way up from a location; empty if it is not told of. Between checkpoints the tree may have holes, where the
     /// walk ends, and cycles, of which each location is visited once.
-    pub(super) fn climb(&self, mut slot: Slot, mut link: Link) -> Lineage {
-        let mut lineage = Lineage::new();
-        while link.state.is_some() && lineage.len() < MAX_TREE_DEPTH {
-            lineage.push((slot, link));
-            let Some(parent) = link.parent else { break };
+    pub(super) fn climb(&self, mut slot: Slot, mut link: Link, lineage: &mut Lineage) {
+        lineage.len = MAX_TREE_DEPTH;
+        for (n, step) in lineage.steps.iter_mut().enumerate() {
+            if link.state.is_none() {
+                lineage.len = n;
+                return;
+            }
+            *step = (slot, link);
+            let Some(parent) = link.parent else {
+                lineage.len = n + 1;
+                return;
+            };
             (slot, link) = (parent, self.links[parent.number()]);
         }
-        // In a cycle every walk comes as far as that.
-        if lineage.len() == MAX_TREE_DEPTH {
-            let again = |n: &usize| lineage[..*n].iter().any(|(visited, _)| *visited == lineage[*n].0);
-            let first_again = (1..MAX_TREE_DEPTH).find(again);
-            lineage.truncate(first_again.unwrap_or(MAX_TREE_DEPTH));
-        }
-        lineage
+        lineage.end_before_a_cycle();
     }
 
     fn set_link(&mut self, id: LocationId, slot: Slot, link: Link) {
         self.links[slot.number()] = link;
         self.found.insert(id, (slot, link));
+    }
+}
+
+// === impl Lineage ===
+
+impl Lineage {
+    pub(super) fn new() -> Self {
+        Self { steps: [(Slot(NonZeroU32::MIN), Link::default()); MAX_TREE_DEPTH], len: 0 }
+    }
+
+    /// In a cycle every walk comes as far as the array.
+    fn end_before_a_cycle(&mut self) {
+        let again = |n: &usize| self.steps[..*n].iter().any(|(visited, _)| *visited == self.steps[*n].0);
+        self.len = (1..MAX_TREE_DEPTH).find(again).unwrap_or(MAX_TREE_DEPTH);
+    }
+}
+
+impl std::ops::Deref for Lineage {
+    type Target = [(Slot, Link)];
+
+    fn deref(&self) -> &[(Slot, Link)] {
+        &self.steps[..self.len]
     }
 }
