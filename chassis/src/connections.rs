@@ -1,5 +1,6 @@
 //! Serving connections: whatever stream of bytes they come over, whichever runtime drives them.
 
+mod age;
 mod http2;
 mod preface;
 mod seldom;
@@ -22,6 +23,7 @@ use tokio::task::JoinSet;
 use crate::services::{Dispatch, Services};
 use crate::settings::ServerSettings;
 use crate::shutdown::Shutdown;
+use age::Age;
 use preface::{Opening, Replayed};
 pub(crate) use seldom::Seldom;
 
@@ -39,6 +41,7 @@ pub struct ConnectionLimits {
     connections: Arc<Semaphore>,
     max_connections: usize,
     max_streams: u32,
+    max_age: Option<Duration>,
 }
 
 // === impl ConnectionLimits ===
@@ -49,7 +52,12 @@ impl ConnectionLimits {
     pub fn new(settings: &ServerSettings) -> Self {
         let max_connections = settings.max_connections.min(Semaphore::MAX_PERMITS);
         let connections = Arc::new(Semaphore::new(max_connections));
-        Self { connections, max_connections, max_streams: settings.max_streams }
+        Self {
+            connections,
+            max_connections,
+            max_streams: settings.max_streams,
+            max_age: settings.max_connection_age(),
+        }
     }
 
     /// How many connections are open.
@@ -109,8 +117,9 @@ pub async fn serve_connections<IO>(
                 Some(Err(error)) => pause_after_accept_error(&error, &mut accept_failed).await,
                 Some(Ok(io)) => match Arc::clone(&limits.connections).try_acquire_owned() {
                     Ok(permit) => {
-                        let connection =
-                            Connection { http2: http2.clone(), dispatch: dispatch.clone(), permit };
+                        let age = Age::new(limits.max_age);
+                        let dispatch = dispatch.until(age.streams_end());
+                        let connection = Connection { http2: http2.clone(), dispatch, age, permit };
                         connections.spawn(connection.serve(io, shutdown.clone()));
                     }
                     Err(_) => over_the_cap.warn("too many connections: closing new ones at once"),
@@ -135,6 +144,7 @@ pub(crate) async fn pause_after_accept_error(error: &io::Error, seldom: &mut Sel
 struct Connection {
     http2: Builder<TokioExecutor>,
     dispatch: Dispatch,
+    age: Age,
     permit: OwnedSemaphorePermit,
 }
 
@@ -158,16 +168,27 @@ impl Connection {
         }
         let mut connection =
             pin!(self.http2.serve_connection(TokioIo::new(Replayed::new(io)), self.dispatch));
-        let result = tokio::select! {
-            result = connection.as_mut() => result,
-            () = shutdown.started() => {
-                // GOAWAY: the client opens its next calls elsewhere, and those that run here go on.
-                connection.as_mut().graceful_shutdown();
-                connection.await
+        let last_calls = async {
+            tokio::select! {
+                () = shutdown.started() => {}
+                () = self.age.reached() => {}
             }
         };
-        if let Err(error) = result {
-            tracing::debug!(%error, "a connection ended with an error");
+        let result = tokio::select! {
+            result = connection.as_mut() => Some(result),
+            () = last_calls => {
+                // GOAWAY: the client opens its next calls elsewhere, and those that run here go on.
+                connection.as_mut().graceful_shutdown();
+                tokio::select! {
+                    result = connection => Some(result),
+                    () = self.age.over() => None,
+                }
+            }
+        };
+        match result {
+            Some(Ok(())) => {}
+            Some(Err(error)) => tracing::debug!(%error, "a connection ended with an error"),
+            None => tracing::info!("a connection was cut: it went on long after its age"),
         }
     }
 }

@@ -42,7 +42,12 @@ impl Deadline {
     /// The deadline that is `timeout` from now.
     #[must_use]
     pub fn after(timeout: Duration) -> Self {
-        Self(Instant::now() + timeout.min(MAX_TIMEOUT))
+        Self::since(Instant::now(), timeout)
+    }
+
+    /// The deadline that is `timeout` from an instant.
+    pub(crate) fn since(began: Instant, timeout: Duration) -> Self {
+        Self(began + timeout.min(MAX_TIMEOUT))
     }
 
     /// The deadline at `instant`.

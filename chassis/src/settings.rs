@@ -20,6 +20,7 @@ pub use secret::{SecretError, secret_from};
 const DEFAULT_DRAIN_SECONDS: u64 = 20;
 const DEFAULT_MAX_CONNECTIONS: usize = 10_000;
 const DEFAULT_MAX_STREAMS: u32 = 1_000;
+const DEFAULT_MAX_CONNECTION_AGE_SECONDS: u64 = 300;
 const DEFAULT_MAX_CALLS_IN_FLIGHT: usize = 2_048;
 /// How long a call may take that brings no deadline of its own.
 pub(crate) const DEFAULT_CALL_TIMEOUT_SECONDS: u64 = 30;
@@ -32,6 +33,7 @@ const MAX_DRAIN_SECONDS: u64 = 3_600;
 const MAX_CALL_TIMEOUT_SECONDS: u64 = 3_600;
 const MAX_CONNECTIONS: usize = 1_000_000;
 const MAX_STREAMS: u32 = 100_000;
+const MAX_CONNECTION_AGE_SECONDS: u64 = 7 * 24 * 3_600;
 const MAX_CALLS_IN_FLIGHT: usize = 1_000_000;
 const MAX_THREADS: usize = 1_024;
 
@@ -56,9 +58,18 @@ pub struct ServerSettings {
           value_parser = number(1..=MAX_STREAMS))]
     pub max_streams: u32,
 
+    /// How old a connection may grow, in seconds; 0: as old as it likes. Then the client is told to open another (GOAWAY), and
+    /// calls that run finish; a stream gets ten minutes more. Without it clients stay where they are when more processes have
+    /// come, and a process that comes back gets none. Each connection's age is up to a fifth less, so that those that were
+    /// opened together are not opened again together. 300 makes the cost of opening them nothing.
+    #[arg(long, env = "CANDELIVER_MAX_CONNECTION_AGE_SECONDS", value_name = "SECONDS",
+          default_value_t = DEFAULT_MAX_CONNECTION_AGE_SECONDS,
+          value_parser = number(0..=MAX_CONNECTION_AGE_SECONDS))]
+    pub max_connection_age_seconds: u64,
+
     /// Most calls of each service at once in the process; more are refused at once with RESOURCE_EXHAUSTED. Calls take
     /// milliseconds, so 2,048 waiting ones mean that something below is slow, and queueing more would only make all of them
-    /// late. Health checks don't count.
+    /// late. Health checks don't count. Threads keep up to an eighth of them in hand, so a refusal may come that much earlier.
     #[arg(long, env = "CANDELIVER_MAX_CALLS_IN_FLIGHT", value_name = "N",
           default_value_t = DEFAULT_MAX_CALLS_IN_FLIGHT,
           value_parser = number(1..=MAX_CALLS_IN_FLIGHT))]
@@ -125,6 +136,12 @@ impl ServerSettings {
         Duration::from_secs(self.call_timeout_seconds)
     }
 
+    /// How old a connection may grow.
+    #[must_use]
+    pub fn max_connection_age(&self) -> Option<Duration> {
+        (self.max_connection_age_seconds > 0).then(|| Duration::from_secs(self.max_connection_age_seconds))
+    }
+
     /// How many threads serve.
     #[must_use]
     pub fn thread_count(&self) -> usize {
@@ -139,6 +156,7 @@ impl Default for ServerSettings {
             drain_seconds: DEFAULT_DRAIN_SECONDS,
             max_connections: DEFAULT_MAX_CONNECTIONS,
             max_streams: DEFAULT_MAX_STREAMS,
+            max_connection_age_seconds: DEFAULT_MAX_CONNECTION_AGE_SECONDS,
             max_calls_in_flight: DEFAULT_MAX_CALLS_IN_FLIGHT,
             call_timeout_seconds: DEFAULT_CALL_TIMEOUT_SECONDS,
             threads: None,

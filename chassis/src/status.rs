@@ -93,6 +93,12 @@ impl Failure {
         Self::new(Code::ResourceExhausted, "OVERLOADED", message).retry_after(retry_after)
     }
 
+    /// Its code.
+    #[must_use]
+    pub fn code(&self) -> Code {
+        self.code
+    }
+
     /// Adds one entry to the ErrorInfo's metadata.
     #[must_use]
     pub fn metadata(mut self, key: &str, value: impl Into<String>) -> Self {
@@ -208,6 +214,30 @@ impl Violations {
             Some(value) if self.found.is_empty() => Ok(value),
             _ => Err(self.found),
         }
+    }
+}
+
+/// The code as the gRPC documents write it.
+#[must_use]
+pub fn code_name(code: Code) -> &'static str {
+    match code {
+        Code::Ok => "OK",
+        Code::Cancelled => "CANCELLED",
+        Code::Unknown => "UNKNOWN",
+        Code::InvalidArgument => "INVALID_ARGUMENT",
+        Code::DeadlineExceeded => "DEADLINE_EXCEEDED",
+        Code::NotFound => "NOT_FOUND",
+        Code::AlreadyExists => "ALREADY_EXISTS",
+        Code::PermissionDenied => "PERMISSION_DENIED",
+        Code::ResourceExhausted => "RESOURCE_EXHAUSTED",
+        Code::FailedPrecondition => "FAILED_PRECONDITION",
+        Code::Aborted => "ABORTED",
+        Code::OutOfRange => "OUT_OF_RANGE",
+        Code::Unimplemented => "UNIMPLEMENTED",
+        Code::Internal => "INTERNAL",
+        Code::Unavailable => "UNAVAILABLE",
+        Code::DataLoss => "DATA_LOSS",
+        Code::Unauthenticated => "UNAUTHENTICATED",
     }
 }
 

@@ -6,6 +6,8 @@ mod harness;
 
 #[path = "serving/admin.rs"]
 mod admin;
+#[path = "serving/ages.rs"]
+mod ages;
 #[path = "serving/deadlines.rs"]
 mod deadlines;
 #[path = "serving/drain.rs"]

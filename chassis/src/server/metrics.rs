@@ -2,9 +2,15 @@
 
 use std::fmt;
 
+use prometheus_client::encoding::{EncodeMetric, NoLabelSet};
+use prometheus_client::metrics::MetricType;
+use prometheus_client::metrics::counter::ConstCounter;
+use tonic::Code;
+
 use crate::connections::ConnectionLimits;
 use crate::metrics::{Collector, DescriptorEncoder, Registry, counter, gauge};
-use crate::services::CallLimits;
+use crate::services::{CallLimits, Total};
+use crate::status::code_name;
 
 /// The calls and connections of a process, and the most that there may be.
 #[derive(Debug)]
@@ -30,6 +36,33 @@ impl Collector for ServerMetrics {
         gauge(page, "calls_in_flight_limit", "Most calls in flight of each service", calls.max_in_flight())?;
         counter(page, "calls_refused", "Calls refused because the most were in flight", calls.refused())?;
         gauge(page, "connections", "Open connections", connections.open())?;
-        gauge(page, "connections_limit", "Most open connections", connections.max_open())
+        gauge(page, "connections_limit", "Most open connections", connections.max_open())?;
+        let totals = calls.totals();
+        calls_by_code(page, &totals)?;
+        durations(page, &totals)
     }
+}
+
+fn calls_by_code(page: &mut DescriptorEncoder<'_>, totals: &[Total]) -> fmt::Result {
+    let help = "Calls that ended, by the code of their answer; CANCELLED: given up by their caller";
+    let mut calls = page.encode_descriptor("calls", help, None, MetricType::Counter)?;
+    for total in totals {
+        for (code, count) in (0..).zip(total.codes).filter(|(_, count)| *count > 0) {
+            let code = code_name(Code::from_i32(code));
+            let labels = [("service", total.service), ("method", &total.method), ("code", code)];
+            ConstCounter::new(count).encode(calls.encode_family(&labels)?)?;
+        }
+    }
+    Ok(())
+}
+
+fn durations(page: &mut DescriptorEncoder<'_>, totals: &[Total]) -> fmt::Result {
+    let help = "How long calls took in this process, from their head to the end of their answer";
+    let mut durations = page.encode_descriptor("call_duration_seconds", help, None, MetricType::Histogram)?;
+    for total in totals {
+        let labels = [("service", total.service), ("method", &total.method)];
+        let mut histogram = durations.encode_family(&labels)?;
+        histogram.encode_histogram::<NoLabelSet>(total.seconds, total.calls(), &total.buckets, None)?;
+    }
+    Ok(())
 }

@@ -4,16 +4,14 @@ use std::convert::Infallible;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use http::uri::PathAndQuery;
 use http::{HeaderMap, Response, StatusCode};
 use http_body::Body;
-use tonic::Code;
 
 use super::Handling;
+use super::around::Around;
 use super::completion::complete;
 use super::reply::Reply;
-use crate::deadline::{Deadline, Timer};
-use crate::load::Permit;
+use crate::deadline::Timer;
 use crate::panics;
 use crate::status::Failure;
 
@@ -32,15 +30,6 @@ pub(crate) struct Running {
     timer: Timer,
 }
 
-/// What stays with a call until its answer has ended.
-pub(super) struct Around {
-    pub(super) method: Option<PathAndQuery>,
-    pub(super) deadline: Deadline,
-    /// Whether the caller set the deadline. Then it ends a stream too; else a stream may last.
-    pub(super) deadline_is_callers: bool,
-    pub(super) _permit: Option<Permit>,
-}
-
 // === impl Call ===
 
 impl Call {
@@ -48,20 +37,20 @@ impl Call {
         Self::Running(Running { handler, around: Some(around), timer: Timer::default() })
     }
 
-    pub(super) fn refused(failure: Failure) -> Self {
-        Self::Refused(Some(failure.into_status().into_http()))
+    pub(super) fn refused(response: Response<Reply>) -> Self {
+        Self::Refused(Some(response))
     }
 
     pub(super) fn refused_with_headers(headers: HeaderMap) -> Self {
         let mut response = Response::new(Reply::default());
         *response.headers_mut() = headers;
-        Self::Refused(Some(response))
+        Self::refused(response)
     }
 
     pub(super) fn refused_as_http(status: StatusCode) -> Self {
         let mut response = Response::new(Reply::default());
         *response.status_mut() = status;
-        Self::Refused(Some(response))
+        Self::refused(response)
     }
 }
 
@@ -84,36 +73,28 @@ impl Running {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Response<Reply>> {
         let polled = panics::catch(|| self.handler.as_mut().poll(cx));
         let Some(around) = &self.around else { return Poll::Pending };
-        let failure = match polled {
-            Ok(Poll::Ready(Ok(response))) => return Poll::Ready(answer(response, self.around.take())),
+        let result = match polled {
+            Ok(Poll::Ready(Ok(response))) => Ok(response),
             Ok(Poll::Pending) => {
-                ready!(self.timer.poll(around.deadline, cx));
-                Failure::deadline_exceeded()
+                ready!(self.timer.poll(around.deadline(), cx));
+                Err(Failure::deadline_exceeded())
             }
-            Err(panic) => around.panicked(&panic),
+            Err(panic) => Err(around.panicked(&panic)),
         };
         // hyper drops this future, and the handler with it, as soon as it has the answer.
-        self.around = None;
-        Poll::Ready(failure.into_status().into_http())
+        let Some(around) = self.around.take() else { return Poll::Pending };
+        Poll::Ready(match result {
+            Ok(response) => answer(response, around),
+            Err(failure) => around.refused(failure),
+        })
     }
 }
 
-fn answer(response: Response<tonic::body::Body>, around: Option<Around>) -> Response<Reply> {
+fn answer(response: Response<tonic::body::Body>, mut around: Around) -> Response<Reply> {
     let (mut head, body) = response.into_parts();
     if body.is_end_stream() {
         // The whole answer is its head, status included.
-        complete(&mut head.headers);
+        around.answered(complete(&mut head.headers));
     }
     Response::from_parts(head, Reply::new(body, around))
-}
-
-// === impl Around ===
-
-impl Around {
-    /// Logs a panic, the only time, and makes the answer, which tells nothing of it.
-    pub(super) fn panicked(&self, panic: &str) -> Failure {
-        let method = self.method.as_ref().map(PathAndQuery::path);
-        tracing::error!(method, panic, "a handler panicked; its caller gets INTERNAL, other calls go on");
-        Failure::new(Code::Internal, "PANIC", "the server failed to handle this call")
-    }
 }

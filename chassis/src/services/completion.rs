@@ -3,7 +3,7 @@
 use http::HeaderMap;
 use tonic::{Code, Status};
 
-use crate::status::Failure;
+use crate::status::{Failure, code_name};
 
 /// How tonic's and prost's messages begin when a request's bytes are wrong. They say INTERNAL, as gRPC's status code
 /// list does; but nothing is wrong in here, so callers must not retry and breakers must not trip.
@@ -16,23 +16,25 @@ const MALFORMED: [&str; 5] = [
 ];
 const TOO_LARGE: [&str; 2] = ["Error, decoded message length too large", "Error decompressing: size limit"];
 
-/// Adds what is missing to the status in `headers`, if there is one.
-pub(super) fn complete(headers: &mut HeaderMap) {
+/// Adds what is missing to the status in `headers`, if there is one, and says its code.
+pub(super) fn complete(headers: &mut HeaderMap) -> Code {
     // All is well in nearly every call, and then the status stands alone or first: no need to look it up.
     let is_ok = |code: &http::HeaderValue| code.as_bytes() == b"0";
-    if headers.iter().next().is_some_and(|(name, code)| *name == Status::GRPC_STATUS && is_ok(code))
-        || headers.get(Status::GRPC_STATUS).is_none_or(is_ok)
-    {
-        return;
+    if headers.iter().next().is_some_and(|(name, code)| *name == Status::GRPC_STATUS && is_ok(code)) {
+        return Code::Ok;
     }
+    let Some(code) = headers.get(Status::GRPC_STATUS) else { return Code::Ok };
+    let code = Code::from_bytes(code.as_bytes());
     // With details it is a handler's own, and says what it is meant to say.
-    if headers.contains_key(Status::GRPC_STATUS_DETAILS) {
-        return;
+    if code == Code::Ok || headers.contains_key(Status::GRPC_STATUS_DETAILS) {
+        return code;
     }
-    if let Some(status) = Status::from_header_map(headers) {
-        // An error would mean a message that can't be a header; the status stays as it is then.
-        let _ = failure(status.code(), status.message()).into_status().add_header(headers);
-    }
+    let Some(status) = Status::from_header_map(headers) else { return code };
+    let failure = failure(status.code(), status.message());
+    let code = failure.code();
+    // An error would mean a message that can't be a header; the status stays as it is then.
+    let _ = failure.into_status().add_header(headers);
+    code
 }
 
 fn failure(code: Code, message: &str) -> Failure {
@@ -57,32 +59,9 @@ fn failure(code: Code, message: &str) -> Failure {
                 message,
                 "an answer without details; its text is withheld from the caller"
             );
-            Failure::new(code, name(code), "the server failed to handle this call")
+            Failure::new(code, code_name(code), "the server failed to handle this call")
         }
-        _ => Failure::new(code, name(code), message),
-    }
-}
-
-/// The code as the gRPC documents write it.
-fn name(code: Code) -> &'static str {
-    match code {
-        Code::Ok => "OK",
-        Code::Cancelled => "CANCELLED",
-        Code::Unknown => "UNKNOWN",
-        Code::InvalidArgument => "INVALID_ARGUMENT",
-        Code::DeadlineExceeded => "DEADLINE_EXCEEDED",
-        Code::NotFound => "NOT_FOUND",
-        Code::AlreadyExists => "ALREADY_EXISTS",
-        Code::PermissionDenied => "PERMISSION_DENIED",
-        Code::ResourceExhausted => "RESOURCE_EXHAUSTED",
-        Code::FailedPrecondition => "FAILED_PRECONDITION",
-        Code::Aborted => "ABORTED",
-        Code::OutOfRange => "OUT_OF_RANGE",
-        Code::Unimplemented => "UNIMPLEMENTED",
-        Code::Internal => "INTERNAL",
-        Code::Unavailable => "UNAVAILABLE",
-        Code::DataLoss => "DATA_LOSS",
-        Code::Unauthenticated => "UNAUTHENTICATED",
+        _ => Failure::new(code, code_name(code), message),
     }
 }
 

@@ -9,11 +9,10 @@ use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
 use tonic::Status;
 
-use super::call::Around;
+use super::around::{Around, StreamEnd};
 use super::completion::complete;
 use crate::deadline::Timer;
 use crate::panics;
-use crate::status::Failure;
 
 /// The body of an answer. The load limit's permit goes when it does.
 #[derive(Default)]
@@ -29,8 +28,18 @@ pub(crate) struct Reply {
 // === impl Reply ===
 
 impl Reply {
-    pub(super) fn new(messages: tonic::body::Body, around: Option<Around>) -> Self {
-        Self { messages, around, streaming: false, timer: Timer::default() }
+    pub(super) fn new(messages: tonic::body::Body, around: Around) -> Self {
+        Self { messages, around: Some(around), streaming: false, timer: Timer::default() }
+    }
+
+    /// Trailers are the end: what made the messages goes at once, not when hyper lets go of the answer.
+    fn end(&mut self, mut trailers: HeaderMap) -> HeaderMap {
+        let code = complete(&mut trailers);
+        if let Some(mut around) = self.around.take() {
+            around.answered(code);
+        }
+        self.messages = tonic::body::Body::empty();
+        trailers
     }
 }
 
@@ -48,25 +57,24 @@ impl Body for Reply {
         let trailers = match polled {
             Ok(Poll::Ready(Some(Ok(frame)))) => match frame.into_trailers() {
                 Ok(trailers) => trailers,
-                Err(message) if !late(around, &mut this.streaming) => return Poll::Ready(Some(Ok(message))),
-                Err(_) => trailers(&Failure::deadline_exceeded().into_status()),
+                Err(message) => match late(around, &mut this.streaming) {
+                    None => return Poll::Ready(Some(Ok(message))),
+                    Some(end) => trailers(&end.failure().into_status()),
+                },
             },
             Ok(Poll::Ready(Some(Err(status)))) => trailers(&status),
             Ok(Poll::Ready(None)) => {
                 this.around = None;
                 return Poll::Ready(None);
             }
-            Ok(Poll::Pending) if !around.deadline_is_callers => return Poll::Pending,
             Ok(Poll::Pending) => {
-                ready!(this.timer.poll(around.deadline, cx));
-                trailers(&Failure::deadline_exceeded().into_status())
+                let Some(end) = around.stream_end() else { return Poll::Pending };
+                ready!(this.timer.poll(end.at, cx));
+                trailers(&end.failure().into_status())
             }
             Err(panic) => trailers(&around.panicked(&panic).into_status()),
         };
-        // Trailers are the end: what made the messages goes at once, not when hyper lets go of the answer.
-        this.around = None;
-        this.messages = tonic::body::Body::empty();
-        Poll::Ready(Some(Ok(Frame::trailers(completed(trailers)))))
+        Poll::Ready(Some(Ok(Frame::trailers(this.end(trailers)))))
     }
 
     fn is_end_stream(&self) -> bool {
@@ -78,10 +86,11 @@ impl Body for Reply {
     }
 }
 
-/// Whether a further message comes after the caller's deadline: a stream that never has to wait never asks its timer.
-fn late(around: &Around, streaming: &mut bool) -> bool {
+/// What ends a stream before a further message: one that never has to wait never asks its timer.
+fn late(around: &Around, streaming: &mut bool) -> Option<StreamEnd> {
     let further = std::mem::replace(streaming, true);
-    further && around.deadline_is_callers && around.deadline.remaining().is_zero()
+    let end = if further { around.stream_end() } else { None };
+    end.filter(|end| end.at.remaining().is_zero())
 }
 
 fn trailers(status: &Status) -> HeaderMap {
@@ -90,10 +99,5 @@ fn trailers(status: &Status) -> HeaderMap {
     if status.add_header(&mut trailers).is_err() {
         trailers.insert(Status::GRPC_STATUS, http::HeaderValue::from(status.code() as i32));
     }
-    trailers
-}
-
-fn completed(mut trailers: HeaderMap) -> HeaderMap {
-    complete(&mut trailers);
     trailers
 }

@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 
 use chassis::deadline::Deadline;
@@ -21,6 +22,8 @@ use tonic_prost::ProstCodec;
 pub struct Script {
     /// Handlers at work.
     pub running: Arc<watch::Sender<usize>>,
+    /// Calls of Say that began.
+    pub said: Arc<AtomicUsize>,
     /// "wait" waits until this is true.
     pub gate: Arc<watch::Sender<bool>>,
     shutdown: Shutdown,
@@ -42,7 +45,12 @@ impl Drop for Leaving {
 
 impl Script {
     pub fn new(shutdown: Shutdown) -> Self {
-        Self { running: Arc::new(watch::Sender::new(0)), gate: Arc::new(watch::Sender::new(false)), shutdown }
+        Self {
+            running: Arc::new(watch::Sender::new(0)),
+            said: Arc::default(),
+            gate: Arc::new(watch::Sender::new(false)),
+            shutdown,
+        }
     }
 
     /// Waits until so many handlers are at work.
@@ -62,6 +70,7 @@ impl Script {
 
     async fn say(self, request: Request<String>) -> Result<Response<String>, Status> {
         let _leaving = self.entering();
+        self.said.fetch_add(1, Ordering::Relaxed);
         let left = Deadline::of(&request).remaining();
         let answer = match request.into_inner().as_str() {
             "panic" => panic!("as the script says"),

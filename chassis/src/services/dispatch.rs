@@ -1,0 +1,116 @@
+//! From a request to the handler that is meant, and what stands between the two.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::{Method, Request, Response, StatusCode, header};
+use hyper::body::Incoming;
+use tokio::time::Instant;
+use tonic::Code;
+
+use super::around::Around;
+use super::call::Call;
+use super::limits::Counted;
+use super::reply::Reply;
+use super::{Serve, Services};
+use crate::deadline::{self, InvalidTimeout};
+use crate::status::{Failure, Violation};
+
+/// What hyper calls: the services, shared by the connections of one runtime.
+#[derive(Clone)]
+pub(crate) struct Dispatch {
+    mounted: Arc<[Arc<Mounted>]>,
+    timeout: Duration,
+    /// When streams on this connection end at the latest.
+    streams_end: Option<Instant>,
+}
+
+/// A service, and what is counted of it on this runtime.
+pub(super) struct Mounted {
+    pub(super) name: &'static str,
+    service: Box<dyn Serve>,
+    pub(super) counted: Counted,
+}
+
+// === impl Dispatch ===
+
+impl Dispatch {
+    pub(crate) fn new(services: Services) -> Self {
+        let Services { added, limits } = services;
+        let mounted = added.into_iter().map(|added| {
+            let counted = limits.join(added.name, added.limited);
+            Arc::new(Mounted { name: added.name, service: added.service, counted })
+        });
+        Self { mounted: mounted.collect(), timeout: limits.timeout(), streams_end: None }
+    }
+
+    /// The same services on a connection whose streams end at an instant.
+    pub(crate) fn until(&self, streams_end: Option<Instant>) -> Self {
+        Self { streams_end, ..self.clone() }
+    }
+}
+
+impl hyper::service::Service<Request<Incoming>> for Dispatch {
+    type Response = Response<Reply>;
+    type Error = Infallible;
+    type Future = Call;
+
+    /// What stands around a call, in this order, outermost first.
+    fn call(&self, mut request: Request<Incoming>) -> Call {
+        // 1. Speaking gRPC at all: what does not gets an HTTP answer, since it could not read another.
+        if let Some(status) = other_protocol(&request) {
+            return Call::refused_as_http(status);
+        }
+
+        // 2. The service that is meant: a handful of names, so comparing them is faster than hashing.
+        let names = request.uri().path().strip_prefix('/').and_then(|path| path.split_once('/'));
+        let find = |(name, method)| Some((self.mounted.iter().find(|mounted| mounted.name == name)?, method));
+        let Some((mounted, method)) = names.and_then(find) else { return Call::refused(unknown_service().into_status().into_http()) };
+
+        // 3. The service's load limit, before anything is spent on the call. Health and reflection have none: a probe that
+        //    is shed looks like a dead process. The permit is held until the answer has ended or was given up, which is
+        //    when the call is counted.
+        if !mounted.counted.enter() {
+            return Call::refused_with_headers(mounted.counted.refuse(method));
+        }
+        let around = Around::new(mounted, method, self.streams_end);
+
+        // 4. The deadline, which the handler can read. A caller whose time is over already is not worth the handler's.
+        let timeout = match deadline::grpc_timeout(request.headers()) {
+            Err(InvalidTimeout) => return Call::refused(around.refused(invalid_timeout())),
+            Ok(Some(Duration::ZERO)) => return Call::refused(around.refused(Failure::deadline_exceeded())),
+            Ok(timeout) => timeout,
+        };
+        let around = around.under_deadline(timeout, self.timeout);
+        request.extensions_mut().insert(around.deadline());
+
+        // 5. The handler, its panics caught. On its way out each status without details is completed, whether it stands
+        //    in the head or in the trailers.
+        Call::run(around, mounted.service.serve(request))
+    }
+}
+
+/// The HTTP status for a request that is not a gRPC call.
+fn other_protocol(request: &Request<Incoming>) -> Option<StatusCode> {
+    if request.method() != Method::POST {
+        return Some(StatusCode::METHOD_NOT_ALLOWED);
+    }
+    let content_type = request.headers().get(header::CONTENT_TYPE);
+    let is_grpc = content_type.is_some_and(|content_type| is_grpc(content_type.as_bytes()));
+    (!is_grpc).then_some(StatusCode::UNSUPPORTED_MEDIA_TYPE)
+}
+
+fn is_grpc(content_type: &[u8]) -> bool {
+    let rest = content_type.strip_prefix(b"application/grpc");
+    rest.is_some_and(|rest| matches!(rest.first(), None | Some(b'+' | b';')))
+}
+
+fn unknown_service() -> Failure {
+    Failure::new(Code::Unimplemented, "UNKNOWN_SERVICE", "this server has no such service")
+}
+
+fn invalid_timeout() -> Failure {
+    let wanted = "must be 1 to 8 digits and a unit: H, M, S, m, u or n";
+    Failure::invalid_fields(vec![Violation::new(deadline::GRPC_TIMEOUT.as_str(), wanted)])
+}
