@@ -1,5 +1,6 @@
 //! Deadlines: what a caller's `grpc-timeout` says, and how much of it is left.
 
+use std::cell::Cell;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -17,7 +18,12 @@ const MAX_TIMEOUT: Duration = Duration::from_secs(30 * 24 * 3_600);
 /// The gRPC protocol's limit.
 const MAX_DIGITS: usize = 8;
 
-/// When an answer is of no more use to the caller. Each request that `Services` hands to a handler has one.
+thread_local! {
+    /// Of the handler that this thread polls. An extension of the request would cost three allocations a call.
+    static CURRENT: Cell<Option<Deadline>> = const { Cell::new(None) };
+}
+
+/// When an answer is of no more use to the caller. Each call that `Services` hands to a handler has one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Deadline(Instant);
 
@@ -32,11 +38,19 @@ pub(crate) struct InvalidTimeout;
 // === impl Deadline ===
 
 impl Deadline {
-    /// The deadline of a request; the default call timeout from now for one that did not come through `Services`.
+    /// The deadline of the call whose handler asks. Work that the handler hands to other tasks is to be told it; asked from
+    /// there, and from calls that did not come through `Services`, it is the default call timeout from now.
     #[must_use]
-    pub fn of<T>(request: &tonic::Request<T>) -> Self {
-        let deadline = request.extensions().get::<Self>().copied();
-        deadline.unwrap_or_else(|| Self::after(Duration::from_secs(DEFAULT_CALL_TIMEOUT_SECONDS)))
+    pub fn current() -> Self {
+        CURRENT.get().unwrap_or_else(|| Self::after(Duration::from_secs(DEFAULT_CALL_TIMEOUT_SECONDS)))
+    }
+
+    /// Polls a handler whose deadline this is. Panics are caught inside of `poll`.
+    pub(crate) fn during<R>(self, poll: impl FnOnce() -> R) -> R {
+        CURRENT.set(Some(self));
+        let result = poll();
+        CURRENT.set(None);
+        result
     }
 
     /// The deadline that is `timeout` from now.

@@ -3,8 +3,8 @@
 //! Every core would wait for a count that all of them write with each call. So each runtime keeps some permits that its
 //! calls gave back, and its next calls take those; only when it runs out, or has too many, does it touch the common pool.
 
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use http::HeaderMap;

@@ -106,6 +106,9 @@ impl Services {
 
 impl std::fmt::Debug for Added {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Added").field("name", &self.name).field("limited", &self.limited).finish_non_exhaustive()
+        f.debug_struct("Added")
+            .field("name", &self.name)
+            .field("limited", &self.limited)
+            .finish_non_exhaustive()
     }
 }

@@ -1,9 +1,9 @@
 //! Accepting connections and spreading them: each goes to the runtime that has the fewest.
 
 use std::io;
-use std::net::{SocketAddr, TcpListener};
+use std::net::{SocketAddr, TcpListener, TcpStream as StdStream};
 
-use tokio::net::TcpListener as AsyncListener;
+use tokio::net::{TcpListener as AsyncListener, TcpStream};
 
 use super::runtime::Runtime;
 use crate::connections::{Seldom, on_a_runtime, pause_after_accept_error};
@@ -47,8 +47,7 @@ impl Acceptor {
         let mut queue_full = Seldom::default();
         loop {
             let connection = match self.listener.accept().await {
-                // Small answers must not wait for the acknowledgement of the last one.
-                Ok((stream, _)) => stream.set_nodelay(true).and_then(|()| stream.into_std()),
+                Ok((stream, _)) => ready_to_serve(stream),
                 Err(error) => {
                     pause_after_accept_error(&error, &mut accept_failed).await;
                     continue;
@@ -60,5 +59,25 @@ impl Acceptor {
                 runtime.hand_over(connection, &mut queue_full)?;
             }
         }
+    }
+}
+
+/// A connection for another runtime. Small answers must not wait for the acknowledgement of the last one.
+fn ready_to_serve(stream: TcpStream) -> io::Result<StdStream> {
+    stream.set_nodelay(true)?;
+    stream.into_std()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn small_answers_wait_for_no_acknowledgement() {
+        let listener = AsyncListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let _client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let (accepted, _) = listener.accept().await.unwrap();
+        assert!(!accepted.nodelay().unwrap());
+        assert!(ready_to_serve(accepted).unwrap().nodelay().unwrap());
     }
 }

@@ -71,8 +71,8 @@ impl Future for Call {
 
 impl Running {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Response<Reply>> {
-        let polled = panics::catch(|| self.handler.as_mut().poll(cx));
         let Some(around) = &self.around else { return Poll::Pending };
+        let polled = around.deadline().during(|| panics::catch(|| self.handler.as_mut().poll(cx)));
         let result = match polled {
             Ok(Poll::Ready(Ok(response))) => Ok(response),
             Ok(Poll::Pending) => {

@@ -29,6 +29,8 @@ pub(crate) struct Dispatch {
 /// A service, and what is counted of it on this runtime.
 pub(super) struct Mounted {
     pub(super) name: &'static str,
+    /// The beginning of the paths of its methods: `/name/`.
+    path: String,
     service: Box<dyn Serve>,
     pub(super) counted: Counted,
 }
@@ -40,7 +42,8 @@ impl Dispatch {
         let Services { added, limits } = services;
         let mounted = added.into_iter().map(|added| {
             let counted = limits.join(added.name, added.limited);
-            Arc::new(Mounted { name: added.name, service: added.service, counted })
+            let path = format!("/{}/", added.name);
+            Arc::new(Mounted { name: added.name, path, service: added.service, counted })
         });
         Self { mounted: mounted.collect(), timeout: limits.timeout(), streams_end: None }
     }
@@ -57,16 +60,19 @@ impl hyper::service::Service<Request<Incoming>> for Dispatch {
     type Future = Call;
 
     /// What stands around a call, in this order, outermost first.
-    fn call(&self, mut request: Request<Incoming>) -> Call {
+    fn call(&self, request: Request<Incoming>) -> Call {
         // 1. Speaking gRPC at all: what does not gets an HTTP answer, since it could not read another.
         if let Some(status) = other_protocol(&request) {
             return Call::refused_as_http(status);
         }
 
         // 2. The service that is meant: a handful of names, so comparing them is faster than hashing.
-        let names = request.uri().path().strip_prefix('/').and_then(|path| path.split_once('/'));
-        let find = |(name, method)| Some((self.mounted.iter().find(|mounted| mounted.name == name)?, method));
-        let Some((mounted, method)) = names.and_then(find) else { return Call::refused(unknown_service().into_status().into_http()) };
+        let path = request.uri().path();
+        let mut mounted = self.mounted.iter();
+        let found = mounted.find_map(|mounted| Some((mounted, path.strip_prefix(mounted.path.as_str())?)));
+        let Some((mounted, method)) = found else {
+            return Call::refused(unknown_service().into_status().into_http());
+        };
 
         // 3. The service's load limit, before anything is spent on the call. Health and reflection have none: a probe that
         //    is shed looks like a dead process. The permit is held until the answer has ended or was given up, which is
@@ -83,7 +89,6 @@ impl hyper::service::Service<Request<Incoming>> for Dispatch {
             Ok(timeout) => timeout,
         };
         let around = around.under_deadline(timeout, self.timeout);
-        request.extensions_mut().insert(around.deadline());
 
         // 5. The handler, its panics caught. On its way out each status without details is completed, whether it stands
         //    in the head or in the trailers.

@@ -158,6 +158,39 @@ async fn a_process_tells_of_its_calls_and_connections() {
 }
 
 #[tokio::test]
+async fn a_process_tells_what_its_calls_came_to_and_how_long_they_took_whichever_thread_served_them() {
+    let process = Process::start(ServerSettings { threads: Some(2), ..ServerSettings::default() });
+    let (first, second) = (process.client().await, process.client().await);
+    first.say("hello").await.unwrap();
+    second.say("hello").await.unwrap();
+    second.say("leak").await.unwrap_err();
+    second.send("/test.Script/Invented", &[], b"\0\0\0\0\0").await.unwrap();
+    let stream = first.tell("hang", None).await.unwrap();
+    drop(stream);
+    process.script.until_running(0).await;
+    let labels = r#"service="test.Script",method="Say""#;
+    let lines = [
+        format!("candeliver_server_calls_total{{{labels},code=\"OK\"}} 2"),
+        format!("candeliver_server_calls_total{{{labels},code=\"INTERNAL\"}} 1"),
+        r#"candeliver_server_calls_total{service="test.Script",method="Tell",code="CANCELLED"} 1"#.to_owned(),
+        r#"candeliver_server_calls_total{service="test.Script",method="other",code="UNIMPLEMENTED"} 1"#
+            .to_owned(),
+        format!("candeliver_server_call_duration_seconds_count{{{labels}}} 3"),
+        format!("candeliver_server_call_duration_seconds_bucket{{le=\"+Inf\",{labels}}} 3"),
+    ];
+    // A call is counted when its answer has left, which its caller may see first.
+    let told = async {
+        loop {
+            let body = page(process.admin).await;
+            if lines.iter().all(|line| body.lines().any(|found| found == line)) {
+                return;
+            }
+        }
+    };
+    soon(told).await;
+}
+
+#[tokio::test]
 async fn a_process_whose_threads_are_all_held_tells_of_itself_through_its_drain() {
     let settings = ServerSettings { drain_seconds: 2, threads: Some(1), ..ServerSettings::default() };
     let process = Process::start(settings);

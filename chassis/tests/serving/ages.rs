@@ -15,7 +15,11 @@ use crate::harness::{Client, Wire, refusal, soon};
 const MINUTE: Duration = Duration::from_secs(60);
 
 fn a_minute() -> ServerSettings {
-    ServerSettings { max_connection_age_seconds: 60, call_timeout_seconds: 3_600, ..ServerSettings::default() }
+    ServerSettings {
+        max_connection_age_seconds: 60,
+        call_timeout_seconds: 3_600,
+        ..ServerSettings::default()
+    }
 }
 
 /// Calls until the client refuses to begin another call on its connection, which is what GOAWAY makes it do.
@@ -64,7 +68,10 @@ async fn callers_whose_connections_keep_coming_of_age_are_each_answered_once() {
         tokio::spawn(async move {
             for _ in 0..CALLS {
                 loop {
-                    let (number, result) = { let client = client.read().await; (client.0, client.1.say("hello").await) };
+                    let (number, result) = {
+                        let client = client.read().await;
+                        (client.0, client.1.say("hello").await)
+                    };
                     let Err(status) = result else { break };
                     assert!(was_not_handled(&status), "{status:?}");
                     let mut client = client.write().await;

@@ -53,7 +53,7 @@ impl DeliveryService for DeliveryHandlers {
         &self,
         request: Request<wire::CreateDeliveryRequest>,
     ) -> Result<Response<wire::CreateDeliveryResponse>, Status> {
-        let deadline = Deadline::of(&request);
+        let deadline = Deadline::current();
         let wanted = parse::wanted(&request.into_inner())?;
         let created = create(&self.store, &self.products, self.rules.defer, wanted, deadline).await;
         let delivery = Some(render::delivery(created.map_err(create_error)?));
@@ -88,7 +88,7 @@ impl DeliveryService for DeliveryHandlers {
         &self,
         request: Request<wire::DispatchDeliveryRequest>,
     ) -> Result<Response<wire::DispatchDeliveryResponse>, Status> {
-        let deadline = Deadline::of(&request);
+        let deadline = Deadline::current();
         let wire::DispatchDeliveryRequest { delivery_id, version } = request.into_inner();
         let (id, version) = parse::transition(&delivery_id, version)?;
         let recheck_after = self.rules.recheck_after;

@@ -188,7 +188,7 @@ impl ProductService for Script {
         &self,
         request: Request<wire::CanDeliverRequest>,
     ) -> Result<Response<wire::CanDeliverResponse>, Status> {
-        let time_left = Deadline::of(&request).remaining();
+        let time_left = Deadline::current().remaining();
         let wire::CanDeliverRequest { min_revision, quantity, .. } = request.into_inner();
         let decision = self.say(vec![Question { min_revision, quantity, time_left }]).await?;
         let decision = wire::Decision { revision: REVISION.to_owned(), ..decision };
@@ -199,7 +199,7 @@ impl ProductService for Script {
         &self,
         request: Request<wire::BatchCanDeliverRequest>,
     ) -> Result<Response<wire::BatchCanDeliverResponse>, Status> {
-        let time_left = Deadline::of(&request).remaining();
+        let time_left = Deadline::current().remaining();
         let wire::BatchCanDeliverRequest { items, min_revision } = request.into_inner();
         let question = |item: &wire::BatchItem| Question {
             min_revision: min_revision.clone(),

@@ -135,7 +135,7 @@ macro_rules! writes {
                 &self,
                 request: Request<wire::$CreateRequest>,
             ) -> Result<wire::$CreateResponse, Status> {
-                let deadline = Deadline::of(&request);
+                let deadline = Deadline::current();
                 let intent = create(request.into_inner().$object, stringify!($object), parse::$object)?;
                 let Saved { object, head } = self.write::<$Object>(intent, deadline).await?;
                 Ok(wire::$CreateResponse { $object: Some(render::$object(object)), revision: head.token() })
@@ -145,7 +145,7 @@ macro_rules! writes {
                 &self,
                 request: Request<wire::$UpdateRequest>,
             ) -> Result<wire::$UpdateResponse, Status> {
-                let deadline = Deadline::of(&request);
+                let deadline = Deadline::current();
                 let request = request.into_inner();
                 let intent = update(
                     request.$object,
@@ -161,7 +161,7 @@ macro_rules! writes {
             }
 
             async fn $end(&self, request: Request<wire::$EndRequest>) -> Result<wire::$EndResponse, Status> {
-                let deadline = Deadline::of(&request);
+                let deadline = Deadline::current();
                 let request = request.into_inner();
                 let intent = end(stringify!($id), $Id::parse(&request.$id), request.version)?;
                 let Saved { object, head } = self.write::<$Object>(intent, deadline).await?;

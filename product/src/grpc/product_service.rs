@@ -92,7 +92,7 @@ impl ProductService for ProductHandlers {
         &self,
         request: Request<wire::CanDeliverRequest>,
     ) -> Result<Response<wire::CanDeliverResponse>, Status> {
-        let deadline = Deadline::of(&request);
+        let deadline = Deadline::current();
         let request = request.into_inner();
         let mut bad = Violations::default();
         let at = match request.at {
@@ -116,7 +116,7 @@ impl ProductService for ProductHandlers {
         &self,
         request: Request<wire::BatchCanDeliverRequest>,
     ) -> Result<Response<wire::BatchCanDeliverResponse>, Status> {
-        let deadline = Deadline::of(&request);
+        let deadline = Deadline::current();
         let request = request.into_inner();
         let (questions, min_revision) = batch(&request).map_err(Failure::invalid_fields)?;
 

@@ -7,6 +7,7 @@ use deliverability::{
 };
 use prost_types::Timestamp as WireTime;
 use proto::product::v1 as wire;
+use uuid::Uuid;
 
 pub(super) fn product(product: Product) -> wire::Product {
     wire::Product {
@@ -144,7 +145,12 @@ pub(super) fn timestamp(time: Timestamp) -> WireTime {
 }
 
 fn rule_ref(rule: RuleRef) -> wire::RuleRef {
-    wire::RuleRef { rule_id: rule.id.to_string(), version: rule.version }
+    wire::RuleRef { rule_id: id(rule.id.as_uuid()), version: rule.version }
+}
+
+/// Display would go through a formatter, in every answer.
+fn id(id: Uuid) -> String {
+    id.hyphenated().encode_lower(&mut Uuid::encode_buffer()).to_owned()
 }
 
 fn state(state: State) -> wire::State {

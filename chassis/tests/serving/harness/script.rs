@@ -71,7 +71,7 @@ impl Script {
     async fn say(self, request: Request<String>) -> Result<Response<String>, Status> {
         let _leaving = self.entering();
         self.said.fetch_add(1, Ordering::Relaxed);
-        let left = Deadline::of(&request).remaining();
+        let left = Deadline::current().remaining();
         let answer = match request.into_inner().as_str() {
             "panic" => panic!("as the script says"),
             "hang" => std::future::pending().await,
