@@ -17,6 +17,8 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("delivery", &["proto", "chassis", "resilience", "deliverability"]),
     ("cli", &["proto", "chassis", "resilience", "deliverability", "product", "delivery"]),
     ("bench", &["proto", "chassis", "resilience"]),
+    // What the services are measured against has nothing of theirs but the contract.
+    ("bench-peers", &["proto"]),
     // The stories speak to services as anybody else does.
     ("stories", &["proto", "chassis"]),
 ];

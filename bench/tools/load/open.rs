@@ -1,0 +1,78 @@
+//! An open loop: calls begin at a rate, whatever becomes of those before; their time counts from when they were due.
+
+use std::io::{self, ErrorKind, Read, Write};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use crate::connection::Connection;
+use crate::tally::Tally;
+use crate::{Share, closed_early};
+
+const READ_BYTES: usize = 64 * 1024;
+/// How often the reader looks whether all is over: it would wait for ever for an answer that was the last.
+const LOOK_AGAIN: Duration = Duration::from_millis(100);
+/// How long after the last call answers may come.
+const LAST_ANSWERS: Duration = Duration::from_secs(3);
+
+pub fn run(share: &Share) -> io::Result<Tally> {
+    let (socket, connection) = share.connect()?;
+    socket.set_read_timeout(Some(LOOK_AGAIN))?;
+    let connection = Mutex::new(connection);
+    let begun = Instant::now();
+    let mut tally = std::thread::scope(|scope| {
+        let reader = scope.spawn(|| read(share, &socket, &connection, begun));
+        let unsent = write(share, &socket, &connection, begun)?;
+        let mut tally = reader.join().map_err(|_| io::Error::other("the reader panicked"))??;
+        tally.unsent = unsent;
+        io::Result::Ok(tally)
+    })?;
+    let connection = connection.into_inner().unwrap_or_else(PoisonError::into_inner);
+    // Those never answered are not counted as ended, and so not as good.
+    tally.unsent += connection.in_flight();
+    Ok(tally.finish(share.time(), connection.first_message))
+}
+
+/// Begins each call when it is due; those that found no room are counted and left out.
+fn write(share: &Share, mut socket: &std::net::TcpStream, connection: &Mutex<Connection>, begun: Instant) -> io::Result<usize> {
+    let rate = share.load.rate.unwrap_or(1.0) / share.load.connections as f64;
+    let between = Duration::from_secs_f64(1.0 / rate);
+    let (mut due, mut unsent) = (begun, 0);
+    let mut bodies = share.bodies();
+    while due - begun < share.time() {
+        std::thread::sleep(due.saturating_duration_since(Instant::now()));
+        let mut connection = locked(connection);
+        while due <= Instant::now() && due - begun < share.time() {
+            match bodies.next() {
+                Some(body) if connection.has_room(body) && connection.in_flight() < share.load.streams => {
+                    connection.call(body, due);
+                }
+                _ => unsent += 1,
+            }
+            due += between;
+        }
+        socket.write_all(&connection.output)?;
+        connection.output.clear();
+    }
+    Ok(unsent)
+}
+
+fn read(share: &Share, mut socket: &std::net::TcpStream, connection: &Mutex<Connection>, begun: Instant) -> io::Result<Tally> {
+    let mut buffer = vec![0; READ_BYTES];
+    let mut tally = Tally::default();
+    loop {
+        let over = begun.elapsed().saturating_sub(share.time());
+        if over > LAST_ANSWERS || !over.is_zero() && locked(connection).in_flight() == 0 {
+            return Ok(tally);
+        }
+        match socket.read(&mut buffer) {
+            Ok(0) => return Err(closed_early()),
+            Ok(read) => locked(connection).receive(&buffer[..read], |end, took| tally.ended(end, took)),
+            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+fn locked(connection: &Mutex<Connection>) -> MutexGuard<'_, Connection> {
+    connection.lock().unwrap_or_else(PoisonError::into_inner)
+}
