@@ -8,8 +8,8 @@ const CONTENT_TYPE: u8 = 31;
 const REMEMBER: u8 = 0x40;
 /// `:method: POST` and `:scheme: http`, whole, in the static table.
 const POST_HTTP: [u8; 2] = [0x83, 0x86];
-/// The four headers that were remembered last, the newest first: the dynamic table begins at 62.
-const REMEMBERED: [u8; 4] = [0x80 | 62, 0x80 | 63, 0x80 | 64, 0x80 | 65];
+/// The four headers that were remembered last, the oldest first: the dynamic table begins at 62 with the newest.
+const REMEMBERED: [u8; 4] = [0x80 | 65, 0x80 | 64, 0x80 | 63, 0x80 | 62];
 
 const STATUS: &str = "grpc-status";
 /// Huffman codes of the symbols in "grpc-status" and of digits: symbol, code, bits.

@@ -12,6 +12,7 @@ mod tally;
 use std::io::{self, ErrorKind};
 use std::net::{SocketAddr, TcpStream};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Parser;
@@ -61,15 +62,15 @@ struct Load {
 struct Share {
     number: usize,
     load: Load,
-    bodies: Vec<Vec<u8>>,
+    bodies: Arc<[Vec<u8>]>,
 }
 
 fn main() -> io::Result<()> {
     let load = Load::parse();
-    let bodies = split(&std::fs::read(&load.bodies)?)?;
+    let bodies: Arc<[Vec<u8>]> = split(&std::fs::read(&load.bodies)?)?.into();
     let threads: Vec<_> = (0..load.connections)
         .map(|number| {
-            let share = Share { number, load: load.clone(), bodies: bodies.clone() };
+            let share = Share { number, load: load.clone(), bodies: Arc::clone(&bodies) };
             std::thread::spawn(move || if share.load.rate.is_some() { open::run(&share) } else { closed::run(&share) })
         })
         .collect();

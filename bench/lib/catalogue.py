@@ -1,0 +1,99 @@
+"""What a catalogue's size costs: importing, memory, starting, deciding; and how fast `up` is there."""
+import statistics
+import time
+
+from . import wire
+from .loads import alternate, ratio
+from .processes import RELEASE, TMP, Failed, Process, free_port, output
+from .report import Row, at_least, limit
+from .services import (Postgres, catalogue_of, closed_loop, import_catalogue, product, sqlite_url)
+
+UP_SECONDS = 30
+
+
+def up(plan):
+    """`candeliver up` on an empty folder until both services answer, and their memory with the sample."""
+    took, resident = [], {}
+    for number in range(plan.rounds):
+        ports = [free_port() for _ in range(2)]
+        urls = {name: f"http://127.0.0.1:{port}" for name, port in
+                zip(("CANDELIVER_PRODUCT", "CANDELIVER_DELIVERY"), ports)}
+        begun = time.monotonic()
+        started = Process("up", [RELEASE / "candeliver", "up", "--data", TMP / f"up{number}",
+                                 "--product-listen", f"127.0.0.1:{ports[0]}", "--product-admin-listen", "127.0.0.1:0",
+                                 "--delivery-listen", f"127.0.0.1:{ports[1]}", "--delivery-admin-listen", "127.0.0.1:0"])
+        until_ok(["candeliver", "status"], urls)
+        took.append((time.monotonic() - begun) * 1_000)
+        until_ok(["candeliver", "check", *wire.PAIR], urls)
+        with open(f"/proc/{started.pid}/task/{started.pid}/children", encoding="ascii") as children:
+            for child in children.read().split():
+                words = open(f"/proc/{child}/cmdline", encoding="utf-8").read()
+                kilobytes = next(line.split()[1] for line in open(f"/proc/{child}/status", encoding="utf-8")
+                                 if line.startswith("VmRSS"))
+                resident["Product" if "serve-product" in words else "Delivery"] = int(kilobytes) / 1024
+        started.stop()
+    return [limit("`candeliver up` on an empty folder until both are SERVING", 1_000, statistics.median(took), "ms"),
+            limit("Product's resident memory with the sample catalogue", 15, resident["Product"], "MiB"),
+            Row("Delivery's beside it", "", f"{resident['Delivery']:.1f} MiB")], {}
+
+
+def until_ok(command, env):
+    """Runs a command until it succeeds."""
+    end = time.monotonic() + UP_SECONDS
+    while True:
+        try:
+            return output([RELEASE / command[0], *command[1:]], env=env)
+        except Failed:
+            if time.monotonic() > end:
+                raise
+            time.sleep(0.01)
+
+
+def million(plan):
+    """Import, memory and start with a million rows (fewer with --quick); calls a second against 1,000 rows."""
+    rows, part = [], plan.rows / 1_000_000
+    large = catalogue_of(plan.rows)
+    for name, url in (("PostgreSQL", None), ("SQLite", sqlite_url("large"))):
+        postgres = Postgres() if url is None else None
+        service = product(f"product-{name}", url or postgres.database("product"), core=None)
+        took = import_catalogue(service, large)
+        rows.append(limit(f"import of {plan.rows:,} rows on {name}", 30 * part, took, "s"))
+        peak = service.process.memory_mib("VmHWM")
+        rows.append(limit(f"Product's peak memory in it, {name}", max(600 * part, 30), peak, "MiB"))
+        service.stop()
+        if postgres:
+            postgres.stop()
+    starts = []
+    for _ in range(plan.rounds):
+        # From the start of the process to its answer SERVING.
+        begun = time.monotonic()
+        service = product("product-large", sqlite_url("large"))
+        starts.append(time.monotonic() - begun)
+        if len(starts) < plan.rounds:
+            service.stop()
+    rows.append(limit(f"start to SERVING with {plan.rows:,} rows", 4 * part, statistics.median(starts), "s"))
+    rows.append(limit("Product's resident memory then", max(600 * part, 30), service.process.memory_mib("VmRSS"), "MiB"))
+    service.stop()
+    sizes, figures = against_size(plan)
+    return rows + sizes, figures
+
+
+def against_size(plan):
+    """Calls a second with uniformly random pairs at several sizes, alternating."""
+    measures, services = {}, []
+    for size in (size for size in (1_000, 10_000, 100_000, 1_000_000) if size <= plan.rows):
+        file = catalogue_of(size)
+        name = "large" if size == plan.rows else f"size-{size}"
+        service = product(f"product-{size}", sqlite_url(name))
+        if size != plan.rows:
+            import_catalogue(service, file)
+        pairs = wire.write(TMP / f"pairs-{size}", map(wire.question, wire.random_pairs(file)))
+        measures[size] = lambda port=service.port, pairs=pairs: closed_loop(port, wire.CAN_DELIVER, pairs, plan.seconds)
+        services.append(service)
+    seen = alternate(plan.rounds, measures)
+    for service in services:
+        service.refused_none()
+    middle = {size: statistics.median(values) for size, values in seen.items()}
+    row = at_least(f"CanDeliver at {plan.rows:,} rows against 1,000, random pairs", 0.9,
+                   ratio(seen[plan.rows], seen[1_000]), f"{middle[plan.rows]:,.0f} against {middle[1_000]:,.0f} calls/s")
+    return [row], {"size": sorted(middle.items())}

@@ -1,0 +1,117 @@
+"""Product and Delivery as they ship, and a PostgreSQL that keeps what it acknowledges."""
+import re
+import time
+
+from . import wire
+from .loads import load, one
+from .processes import (RELEASE, ROOT, SERVER_CORE, START_SECONDS, TMP, WORK, Failed, Process, free_port, get, output,
+                        running)
+
+SAMPLE = ROOT / "cli" / "sample" / "catalogue.jsonl"
+
+
+class Service:
+    """One of the two, its flags at their defaults but for one serving thread, as it has one core."""
+
+    def __init__(self, program, name, flags, core, under=()):
+        self.port, self.admin_port, self.name = free_port(), free_port(), name
+        self.process = Process(name, [*under, RELEASE / program, "--listen", f"127.0.0.1:{self.port}",
+                                      "--admin-listen", f"127.0.0.1:{self.admin_port}", "--threads", 1, *flags], core)
+        kind = program.capitalize() + "Service"
+        self.health = wire.write(TMP / f"{name}.health", [wire.health(f"candeliver.{program}.v1.{kind}")])
+        self.process.until_listening(self.port)
+
+    @property
+    def url(self):
+        return f"http://127.0.0.1:{self.port}"
+
+    def until_serving(self, seconds=START_SECONDS):
+        """Seconds until it says that it serves."""
+        begun = time.monotonic()
+        while time.monotonic() < begun + seconds:
+            self.process.check()
+            end, message = one(self.port, wire.HEALTH, self.health)
+            if end == "code 0" and bytes.fromhex(message)[5:] == wire.SERVING:
+                return time.monotonic() - begun
+            time.sleep(0.005)
+        raise Failed(f"{self.name} does not serve")
+
+    def refused_none(self):
+        """Its own counter must agree that it answered all."""
+        refused = re.search(r"^candeliver_server_calls_refused_total (\S+)$", get(self.admin_port, "/metrics"), re.M)
+        if not refused or float(refused.group(1)) != 0:
+            raise Failed(f"{self.name} refused calls: {refused and refused.group(1)}")
+
+    def stop(self):
+        self.process.stop()
+
+
+class Postgres:
+    """A throw-away cluster with fsync on. Its processes are on no core of their own: they use both."""
+
+    def __init__(self):
+        exports = output([ROOT / "scripts" / "postgres", "start", "--durable"], env={"TMPDIR": str(TMP)})
+        self.url = re.search(r"URL=(\S+)", exports).group(1)
+        self.folder = re.search(r"FOLDER=(\S+)", exports).group(1)
+        self.port = re.search(r":(\d+)/", self.url).group(1)
+        running.append(self)
+
+    def database(self, name):
+        """A new database's URL."""
+        self.sql(f"CREATE DATABASE {name}", "postgres")
+        return self.url.rsplit("/", 1)[0] + "/" + name
+
+    def sql(self, statement, database):
+        return output(["psql", "-v", "ON_ERROR_STOP=1", "-h", "127.0.0.1", "-p", self.port, "-U", "app", "-qtA",
+                       "-c", statement, database]).strip()
+
+    def stop(self):
+        if self in running:
+            running.remove(self)
+            output([ROOT / "scripts" / "postgres", "stop", self.folder])
+
+
+def sqlite_url(name):
+    """A file on the repository's disk."""
+    return f"sqlite://{TMP / name}.db"
+
+
+def product(name, url, core=SERVER_CORE, under=()):
+    """A Product that serves what its database holds."""
+    started = Service("product", name, ["--database-url", url], core, under)
+    started.until_serving()
+    return started
+
+
+def delivery(name, url, product_url, under=()):
+    """A Delivery on the server's core."""
+    started = Service("delivery", name, ["--database-url", url, "--product-url", product_url], SERVER_CORE, under)
+    started.until_serving()
+    return started
+
+
+def import_catalogue(service, catalogue):
+    """Seconds that `candeliver import` takes."""
+    begun = time.monotonic()
+    output([RELEASE / "candeliver", "import", catalogue], env={"CANDELIVER_PRODUCT": service.url})
+    return time.monotonic() - begun
+
+
+def sample_product(name, core=SERVER_CORE, under=()):
+    """A Product with the sample catalogue."""
+    started = product(name, sqlite_url(name), core, under)
+    import_catalogue(started, SAMPLE)
+    return started
+
+
+def catalogue_of(rows):
+    """The file with so many rows; made once."""
+    path = WORK / f"catalogue-{rows}.jsonl"
+    if not path.exists():
+        path.write_text(output([ROOT / "bench" / "million-rows", 1_000_000 // rows]))
+    return path
+
+
+def closed_loop(service_port, path, bodies, seconds, connections=8, streams=32):
+    """Calls a second by our own load."""
+    return load(service_port, path, bodies, seconds=seconds, connections=connections, streams=streams)["per_second"]

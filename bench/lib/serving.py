@@ -1,0 +1,143 @@
+"""CanDeliver beside its peers: calls a second, instructions, latency, batches, latency against load."""
+import random
+import re
+import statistics
+
+from . import wire
+from .loads import alternate, check_decides, h2load, load, ratio
+from .peers import PEERS, build_peers
+from .processes import LOAD_CORE, RELEASE, SERVER_CORE, TMP, Failed, Process, free_port, output
+from .report import Row, at_least, at_most, limit
+from .services import SAMPLE, closed_loop, sample_product
+
+# In units of h2load, which takes whole seconds.
+WARM_UP_SECONDS = 0.3
+AGAINST = {"tonic-hello": 1.7, "tonic-best": 0.9, "grpc-go": 1.9, "grpc-cpp": 3.0}
+
+
+def asked():
+    return wire.write(TMP / "question", [wire.question(wire.PAIR)])
+
+
+def peers(plan):
+    """Calls a second on one core, 8 connections × 32 streams, each peer in turn."""
+    built, left_out = build_peers()
+    body, product = asked(), sample_product("product")
+    ports = {"candeliver": product.port}
+    for peer in built:
+        ports[peer.name] = peer.start()[1]
+
+    def measure(port):
+        def once():
+            check_decides(port, body)
+            load(port, wire.CAN_DELIVER, body, seconds=WARM_UP_SECONDS, connections=8, streams=32)
+            rate = h2load(port, wire.CAN_DELIVER, body, plan.seconds)
+            check_decides(port, body)
+            return rate
+        return once
+
+    seen = alternate(plan.rounds, {name: measure(port) for name, port in ports.items()})
+    product.refused_none()
+    ours, rows = seen["candeliver"], []
+    for peer in built:
+        theirs = seen[peer.name]
+        told = f"{statistics.median(ours):,.0f} against {statistics.median(theirs):,.0f} calls/s"
+        what = f"CanDeliver, sample catalogue, one core, 8 × 32 in flight, against {peer.what}"
+        if peer.name in AGAINST:
+            rows.append(at_least(what, AGAINST[peer.name], ratio(ours, theirs), told))
+        else:
+            rows.append(Row(what, "", f"{ratio(ours, theirs):.1f} × ({told})"))
+    rows += [Row(f"left out: {why}", "", "not measured") for why in left_out]
+    return rows, {"calls": {name: statistics.median(values) for name, values in seen.items()}}
+
+
+def callgrind(plan, start, path, body):
+    """Instructions a call: of a run with twice the calls less those of a run with once, so that the start cancels."""
+    totals = []
+    for calls in (plan.traced_calls, 2 * plan.traced_calls):
+        process, port = start(["valgrind", "--tool=callgrind", f"--callgrind-out-file={TMP}/callgrind.{calls}"])
+        load(port, path, body, seconds=200, connections=8, streams=32, calls=calls)
+        process.stop()
+        total = re.search(r"Collected : (\d+)", process.log.read_text(errors="replace"))
+        if not total:
+            raise Failed(f"callgrind: {process.log.read_text(errors='replace')[-400:]}")
+        totals.append(int(total.group(1)))
+    return (totals[1] - totals[0]) / plan.traced_calls
+
+
+def instructions(plan):
+    """Instructions a call, by callgrind: they don't vary with the neighbours."""
+    body = asked()
+    sample_product("product").stop()
+
+    def start_product(under):
+        from .services import product, sqlite_url
+        started = product("product", sqlite_url("product"), SERVER_CORE, under)
+        return started.process, started.port
+
+    def start_best(under):
+        port = free_port()
+        process = Process("tonic-best", [*under, RELEASE / "tonic-best", f"127.0.0.1:{port}"], SERVER_CORE)
+        process.until_listening(port)
+        return process, port
+
+    ours = callgrind(plan, start_product, wire.CAN_DELIVER, body)
+    best = callgrind(plan, start_best, wire.CAN_DELIVER, body)
+    what = "instructions of a CanDeliver above tonic's hello, same runtime and allocator"
+    return [limit(what, 4_000, ours - best, "instructions", f" ({ours:,.0f} against {best:,.0f})")], {}
+
+
+def latency(plan):
+    """p50 with one call in flight, against a blocking echo of as many bytes."""
+    body, product = asked(), sample_product("product")
+    port = free_port()
+    Process("echo", [RELEASE / "echo", "serve", port], SERVER_CORE).until_listening(port)
+    best, best_port = next(peer for peer in PEERS if peer.name == "tonic-best").start()
+    calls = 10_000 * plan.seconds
+
+    def p50(of):
+        return lambda: load(of, wire.CAN_DELIVER, body, seconds=20, calls=calls)["p50_us"]
+
+    seen = alternate(plan.rounds, {
+        "candeliver": p50(product.port),
+        "echo": lambda: float(output([RELEASE / "echo", "ask", port, calls], LOAD_CORE)),
+        "tonic-best": p50(best_port),
+    })
+    best.stop()
+    middle = {name: statistics.median(values) for name, values in seen.items()}
+    told = f"{middle['candeliver']:.1f} against {middle['echo']:.1f} µs; tonic at its best {middle['tonic-best']:.1f}"
+    what = "CanDeliver p50, one in flight, against a blocking TCP echo"
+    return [at_most(what, 1.25, ratio(seen["candeliver"], seen["echo"]), told)], {}
+
+
+def batch(plan):
+    """Decisions a second in batches of 100 against single calls, both for random pairs of the sample."""
+    pairs = wire.random_pairs(SAMPLE, 10_000)
+    chance = random.Random(3)
+    single = wire.write(TMP / "singles", map(wire.question, pairs))
+    batches = wire.write(TMP / "batches", (wire.batch(chance.sample(pairs, wire.BATCH)) for _ in range(200)))
+    product = sample_product("product")
+    seen = alternate(plan.rounds, {
+        "single": lambda: closed_loop(product.port, wire.CAN_DELIVER, single, plan.seconds),
+        "batches": lambda: wire.BATCH * closed_loop(product.port, wire.BATCH_CAN_DELIVER, batches, plan.seconds, 8, 4),
+    })
+    product.refused_none()
+    told = f"{statistics.median(seen['batches']):,.0f} against {statistics.median(seen['single']):,.0f} decisions/s"
+    return [at_least("BatchCanDeliver of 100 against single calls, decisions/s", 10,
+                     ratio(seen["batches"], seen["single"]), told)], {}
+
+
+def curve(plan):
+    """Latency of CanDeliver at parts of its capacity, calls coming whatever becomes of those before."""
+    body, product = asked(), sample_product("product")
+    capacity = statistics.median(
+        closed_loop(product.port, wire.CAN_DELIVER, body, plan.seconds) for _ in range(plan.rounds))
+    points = []
+    for part in (0.1, 0.25, 0.4, 0.55, 0.7, 0.8, 0.9):
+        rounds = [load(product.port, wire.CAN_DELIVER, body, seconds=plan.seconds, connections=8, streams=250,
+                       rate=capacity * part, only_ok=False) for _ in range(plan.rounds)]
+        points.append([capacity * part, *(statistics.median(seen[key] for seen in rounds)
+                                          for key in ("p50_us", "p99_us"))])
+    at_half = min(points, key=lambda point: abs(point[0] - capacity * 0.55))
+    row = Row("CanDeliver at 55 % of its capacity, open loop: p50, p99", "", f"{at_half[1]:,.0f}, {at_half[2]:,.0f} µs")
+    return [row], {"latency": points}
