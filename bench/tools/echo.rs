@@ -13,7 +13,8 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
 fn main() -> io::Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let number = |place: usize| arguments.get(place).and_then(|text| text.parse::<u32>().ok());
-    match (arguments.first().map(String::as_str), number(1).and_then(|port| port.try_into().ok()), number(2)) {
+    match (arguments.first().map(String::as_str), number(1).and_then(|port| port.try_into().ok()), number(2))
+    {
         (Some("serve"), Some(port), None) => serve(port),
         (Some("ask"), Some(port), Some(count)) => ask(port, count),
         _ => Err(io::Error::other("usage: echo serve PORT | ask PORT COUNT")),

@@ -12,7 +12,8 @@ const BLOCKS: u64 = 2_048;
 
 fn main() -> io::Result<()> {
     let mut arguments = std::env::args().skip(1);
-    let (Some(path), Some(count)) = (arguments.next(), arguments.next().and_then(|count| count.parse::<u64>().ok()))
+    let (Some(path), Some(count)) =
+        (arguments.next(), arguments.next().and_then(|count| count.parse::<u64>().ok()))
     else {
         return Err(io::Error::other("usage: fdatasync FILE COUNT"));
     };

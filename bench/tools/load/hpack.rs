@@ -124,7 +124,8 @@ fn plain(text: &str) -> Vec<u8> {
 fn huffman(text: &str) -> Vec<u8> {
     let (mut bits, mut length) = (0_u128, 0);
     for symbol in text.bytes() {
-        let (_, code, more) = HUFFMAN.iter().find(|(known, ..)| *known == symbol).copied().unwrap_or_default();
+        let (_, code, more) =
+            HUFFMAN.iter().find(|(known, ..)| *known == symbol).copied().unwrap_or_default();
         (bits, length) = (bits << more | u128::from(code), length + more);
     }
     // The rest of the last byte is ones.

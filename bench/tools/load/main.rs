@@ -71,7 +71,9 @@ fn main() -> io::Result<()> {
     let threads: Vec<_> = (0..load.connections)
         .map(|number| {
             let share = Share { number, load: load.clone(), bodies: Arc::clone(&bodies) };
-            std::thread::spawn(move || if share.load.rate.is_some() { open::run(&share) } else { closed::run(&share) })
+            std::thread::spawn(move || {
+                if share.load.rate.is_some() { open::run(&share) } else { closed::run(&share) }
+            })
         })
         .collect();
     let mut all = Tally::default();
@@ -87,7 +89,8 @@ fn split(mut bytes: &[u8]) -> io::Result<Vec<Vec<u8>>> {
     let mut bodies = Vec::new();
     while let Some(prefix) = bytes.first_chunk::<PREFIX_BYTES>() {
         let length = u32::from_be_bytes([prefix[1], prefix[2], prefix[3], prefix[4]]) as usize;
-        let (body, rest) = bytes.split_at_checked(PREFIX_BYTES + length).ok_or_else(|| bad("ends too early"))?;
+        let (body, rest) =
+            bytes.split_at_checked(PREFIX_BYTES + length).ok_or_else(|| bad("ends too early"))?;
         if body.len() > MAX_BODY_BYTES {
             return Err(bad("a message is longer than a frame"));
         }

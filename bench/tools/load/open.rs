@@ -1,6 +1,7 @@
 //! An open loop: calls begin at a rate, whatever becomes of those before; their time counts from when they were due.
 
 use std::io::{self, ErrorKind, Read, Write};
+use std::net::TcpStream;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -33,7 +34,13 @@ pub fn run(share: &Share) -> io::Result<Tally> {
 }
 
 /// Begins each call when it is due; those that found no room are counted and left out.
-fn write(share: &Share, mut socket: &std::net::TcpStream, connection: &Mutex<Connection>, begun: Instant) -> io::Result<usize> {
+#[allow(clippy::disallowed_methods, reason = "the thread has nothing else to do")]
+fn write(
+    share: &Share,
+    mut socket: &TcpStream,
+    connection: &Mutex<Connection>,
+    begun: Instant,
+) -> io::Result<usize> {
     let rate = share.load.rate.unwrap_or(1.0) / share.load.connections as f64;
     let between = Duration::from_secs_f64(1.0 / rate);
     let (mut due, mut unsent) = (begun, 0);
@@ -56,7 +63,12 @@ fn write(share: &Share, mut socket: &std::net::TcpStream, connection: &Mutex<Con
     Ok(unsent)
 }
 
-fn read(share: &Share, mut socket: &std::net::TcpStream, connection: &Mutex<Connection>, begun: Instant) -> io::Result<Tally> {
+fn read(
+    share: &Share,
+    mut socket: &TcpStream,
+    connection: &Mutex<Connection>,
+    begun: Instant,
+) -> io::Result<Tally> {
     let mut buffer = vec![0; READ_BYTES];
     let mut tally = Tally::default();
     loop {

@@ -55,7 +55,8 @@ impl Tally {
         };
         let ok = self.took.len();
         let seconds = self.elapsed.as_secs_f64();
-        let ends: Vec<_> = self.ends.iter().map(|(end, number)| format!("\"{}\":{number}", name(*end))).collect();
+        let ends: Vec<_> =
+            self.ends.iter().map(|(end, number)| format!("\"{}\":{number}", name(*end))).collect();
         let first = self.first_message.iter().fold(String::new(), |mut hex, byte| {
             let _ = write!(hex, "{byte:02x}");
             hex

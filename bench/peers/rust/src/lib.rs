@@ -60,7 +60,8 @@ impl ProductService for Hello {
         request: Request<wire::CanDeliverRequest>,
     ) -> Result<Response<wire::CanDeliverResponse>, Status> {
         let question = request.get_ref();
-        let known = self.answers.get(&question.product_id).and_then(|answers| answers.get(&question.location_id));
+        let known =
+            self.answers.get(&question.product_id).and_then(|answers| answers.get(&question.location_id));
         let decision = known.cloned().unwrap_or_else(|| wire::Decision {
             verdict: wire::Verdict::NotDeliverable.into(),
             reason: wire::Reason::ProductUnknown.into(),

@@ -58,7 +58,9 @@ impl DeliveryService for Plain {
         }
         let id = Uuid::now_v7();
         if let Some(pool) = &self.pool {
-            pool.insert(id, &order, &decision).await.map_err(|error| Status::unavailable(error.to_string()))?;
+            pool.insert(id, &order, &decision)
+                .await
+                .map_err(|error| Status::unavailable(error.to_string()))?;
         }
         let admission = wire::Admission {
             verdict: wire::Verdict::Deliverable.into(),
