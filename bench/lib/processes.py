@@ -86,10 +86,14 @@ def stop_all():
         process.stop()
 
 
-def prepare():
-    """A fresh folder, and the promise that all ends with this program."""
+def fresh():
+    """An empty folder: no row finds what another one stored."""
     shutil.rmtree(TMP, ignore_errors=True)
     TMP.mkdir(parents=True)
+
+
+def prepare():
+    """The promise that all ends with this program."""
     atexit.register(shutil.rmtree, TMP, ignore_errors=True)
     atexit.register(stop_all)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
