@@ -83,9 +83,10 @@ def product(name, url, core=SERVER_CORE, under=()):
     return started
 
 
-def delivery(name, url, product_url, under=()):
+def delivery(name, url, product_url, under=(), flags=()):
     """A Delivery on the server's core."""
-    started = Service("delivery", name, ["--database-url", url, "--product-url", product_url], SERVER_CORE, under)
+    flags = ["--database-url", url, "--product-url", product_url, *flags]
+    started = Service("delivery", name, flags, SERVER_CORE, under)
     started.until_serving()
     return started
 

@@ -12,6 +12,8 @@ from .services import SAMPLE, closed_loop, sample_product
 
 # In units of h2load, which takes whole seconds.
 WARM_UP_SECONDS = 0.3
+# callgrind makes a program fifty times slower.
+TRACED_SECONDS = 200
 AGAINST = {"tonic-hello": 1.7, "tonic-best": 0.9, "grpc-go": 1.9, "grpc-cpp": 3.0}
 
 
@@ -51,12 +53,12 @@ def peers(plan):
     return rows, {"calls": {name: statistics.median(values) for name, values in seen.items()}}
 
 
-def callgrind(plan, start, path, body):
+def callgrind(plan, start, path, body, streams=32):
     """Instructions a call: of a run with twice the calls less those of a run with once, so that the start cancels."""
     totals = []
     for calls in (plan.traced_calls, 2 * plan.traced_calls):
         process, port = start(["valgrind", "--tool=callgrind", f"--callgrind-out-file={TMP}/callgrind.{calls}"])
-        load(port, path, body, seconds=200, connections=8, streams=32, calls=calls)
+        load(port, path, body, seconds=TRACED_SECONDS, connections=8, streams=streams, calls=calls)
         process.stop()
         total = re.search(r"Collected : (\d+)", process.log.read_text(errors="replace"))
         if not total:
@@ -131,11 +133,11 @@ def curve(plan):
     """Latency of CanDeliver at parts of its capacity, calls coming whatever becomes of those before."""
     body, product = asked(), sample_product("product")
     capacity = statistics.median(
-        closed_loop(product.port, wire.CAN_DELIVER, body, plan.seconds) for _ in range(plan.rounds))
+        closed_loop(product.port, wire.CAN_DELIVER, body, plan.seconds) for _ in range(plan.curve_rounds))
     points = []
     for part in (0.1, 0.25, 0.4, 0.55, 0.7, 0.8, 0.9):
         rounds = [load(product.port, wire.CAN_DELIVER, body, seconds=plan.seconds, connections=8, streams=250,
-                       rate=capacity * part, only_ok=False) for _ in range(plan.rounds)]
+                       rate=capacity * part, only_ok=False) for _ in range(plan.curve_rounds)]
         points.append([capacity * part, *(statistics.median(seen[key] for seen in rounds)
                                           for key in ("p50_us", "p99_us"))])
     at_half = min(points, key=lambda point: abs(point[0] - capacity * 0.55))

@@ -2,7 +2,7 @@
 //! mimalloc. Without limits, deadlines, health, drain: the ceiling.
 
 use anyhow::Context;
-use bench_peers::Hello;
+use bench_peers::{Hello, listen_to_nothing};
 use hyper::server::conn::http2;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::service::TowerToHyperService;
@@ -14,6 +14,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> anyhow::Result<()> {
+    listen_to_nothing();
     let address = std::env::args().nth(1).context("usage: tonic-best ADDRESS")?;
     let listener = TcpListener::bind(address).await?;
     let service = ProductServiceServer::new(Hello::new());
@@ -21,8 +22,9 @@ async fn main() -> anyhow::Result<()> {
         let (socket, _) = listener.accept().await?;
         socket.set_nodelay(true)?;
         let service = TowerToHyperService::new(service.clone());
-        let connection =
-            http2::Builder::new(TokioExecutor::new()).serve_connection(TokioIo::new(socket), service);
+        let mut http2 = http2::Builder::new(TokioExecutor::new());
+        // gRPC has no use for the date.
+        let connection = http2.auto_date_header(false).serve_connection(TokioIo::new(socket), service);
         tokio::spawn(async move {
             if let Err(error) = connection.await {
                 eprintln!("{error}");

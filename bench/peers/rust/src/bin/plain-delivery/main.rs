@@ -6,6 +6,7 @@
 mod pool;
 
 use anyhow::Context;
+use bench_peers::listen_to_nothing;
 use pool::Pool;
 use proto::delivery::v1::delivery_service_server::{DeliveryService, DeliveryServiceServer};
 use proto::delivery::v1::{self as wire};
@@ -26,6 +27,7 @@ struct Plain {
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> anyhow::Result<()> {
+    listen_to_nothing();
     let mut arguments = std::env::args().skip(1);
     let usage = "usage: plain-delivery ADDRESS PRODUCT-URL [DATABASE-URL]";
     let address = arguments.next().context(usage)?.parse()?;
