@@ -99,7 +99,7 @@ def against_size(plan):
         services.append(service)
     seen = alternate(plan.rounds, measures)
     for service in services:
-        service.refused_none()
+        service.check_counters()
     middle = {size: statistics.median(values) for size, values in seen.items()}
     row = at_least(f"CanDeliver at {plan.rows:,} rows against 1,000, random pairs", 0.9,
                    ratio(seen[plan.rows], seen[1_000]), f"{middle[plan.rows]:,.0f} against {middle[1_000]:,.0f} calls/s")

@@ -81,7 +81,7 @@ def build_services():
     say("building")
     need([("taskset", "util-linux"), ("h2load", "nghttp2-client"), ("psql", "postgresql-client")])
     build = ["cargo", "build", "--release", "--locked", "--quiet"]
-    for packages in (["product", "delivery", "cli"], ["bench"], ["bench-peers"]):
+    for packages in (["product", "delivery", "cli"], ["bench", "bench-peers"]):
         output([*build, "--bins", *(part for name in packages for part in ("-p", name))], seconds=BUILD_SECONDS)
 
 
