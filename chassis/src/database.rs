@@ -47,6 +47,9 @@ const CONNECTION_LIFETIME: Duration = Duration::from_secs(30 * 60);
 const SQLITE_READERS: u32 = 4;
 /// Page cache of the SQLite writer, in KiB (a negative number of pages means that): an import's hot index pages fit.
 const SQLITE_WRITER_CACHE: &str = "-65536";
+/// Rows of one answer that an SQLite connection's thread may be ahead of who reads them, about 1 KiB each. Each time the one
+/// has to wait for the other costs a thread hop; at 50, which is sqlx's own, that is a third of a large read.
+const SQLITE_ROWS_AHEAD: usize = 1_024;
 /// How long the connections may take to say goodbye at the end.
 const CLOSE_TIMEOUT: Duration = Duration::from_millis(500);
 /// Units of work under way and waiting. What waits longer than ACQUIRE_TIMEOUT fails anyway.
@@ -218,7 +221,8 @@ async fn connect_sqlite(url: &str) -> Result<Pools, StoreError> {
         .journal_mode(SqliteJournalMode::Wal)
         // An acknowledged row survives a power cut.
         .synchronous(SqliteSynchronous::Full)
-        .busy_timeout(BUSY_TIMEOUT);
+        .busy_timeout(BUSY_TIMEOUT)
+        .row_buffer_size(SQLITE_ROWS_AHEAD);
     let writer = SqlitePoolOptions::new()
         .max_connections(1)
         .acquire_timeout(WRITER_TIMEOUT)
