@@ -8,11 +8,13 @@ use chassis::clock;
 use chassis::database::StoreError;
 use chassis::health::Health;
 use deliverability::Catalogue;
+use tokio::task::JoinHandle;
 
-use crate::index::Index;
+use crate::digest::Digesting;
+use crate::index::{Index, Retired};
 use crate::revision::{Epoch, Head, Revision};
 use crate::server::SERVICE_NAMES;
-use crate::store::{Cursor, Page, Store};
+use crate::store::{Cursor, Entry, Page, Store};
 
 /// How often to look when nothing is heard: half of what other processes may see a write later.
 const POLL_EVERY: Duration = Duration::from_millis(500);
@@ -21,6 +23,9 @@ const READ_TIMEOUT: Duration = Duration::from_secs(10);
 /// Rows of the feed in one read: an import's largest chunk, a few megabytes.
 const PAGE_ROWS: u32 = 10_000;
 
+/// Catalogues kept until their last reader is gone: a reader takes milliseconds, and a write more than that.
+const MAX_RETIRED: usize = 4;
+
 /// What the index is made from.
 struct Follower {
     store: Store,
@@ -28,12 +33,22 @@ struct Follower {
     health: Health,
     /// The catalogue as far as it has been read; published only when it is whole.
     building: Catalogue,
+    digesting: Digesting,
     read_upto: Cursor,
     /// What the pages read so far are of.
     epoch: Option<Epoch>,
     /// What was last published.
     published: Option<Head>,
+    /// What was published before and is read by somebody still.
+    retired: Vec<Retired>,
     standing: Standing,
+}
+
+/// A page that is being read, on a task of its own: the next one is read while the last one goes into the catalogue. There is
+/// never more than one.
+struct Reading {
+    asked_at: i64,
+    page: JoinHandle<Result<Page, StoreError>>,
 }
 
 /// How the follower stands to the database; said once when it changes.
@@ -52,9 +67,11 @@ pub async fn follow(store: Store, index: Arc<Index>, health: Health) {
         index,
         health,
         building: Catalogue::default(),
+        digesting: Digesting::default(),
         read_upto: Cursor::after(Revision::ZERO),
         epoch: None,
         published: None,
+        retired: Vec::new(),
         standing: Standing::Loading,
     };
     let mut listener = None;
@@ -79,13 +96,13 @@ pub async fn follow(store: Store, index: Arc<Index>, health: Health) {
 impl Follower {
     /// Reads to the head and publishes what was read.
     async fn catch_up(&mut self) -> Result<Standing, StoreError> {
+        let mut reading = self.read();
         loop {
-            let asked_at = clock::unix_micros();
-            // A database that takes a question and never answers is silent too.
-            let reading = tokio::time::timeout(READ_TIMEOUT, self.store.feed(self.read_upto, PAGE_ROWS));
-            let page = reading.await.map_err(|_| StoreError::from(sqlx::Error::PoolTimedOut))??;
+            let asked_at = reading.asked_at;
+            let page = reading.page().await?;
             if *self.epoch.get_or_insert(page.head.epoch) != page.head.epoch {
                 self.start_again(page.head);
+                reading = self.read();
                 continue;
             }
             let behind = page.head.revision < self.read_upto.revision();
@@ -94,21 +111,34 @@ impl Follower {
                 return Ok(Standing::Restored);
             }
             let (head, complete) = (page.head, page.complete);
-            tokio::task::block_in_place(|| self.apply(page));
+            self.read_upto = page.end().unwrap_or(self.read_upto);
             if complete {
-                self.publish(head, asked_at);
+                tokio::task::block_in_place(|| {
+                    self.apply(page);
+                    self.publish(head, asked_at);
+                });
                 return Ok(Standing::Following);
             }
+            reading = self.read();
+            tokio::task::block_in_place(|| self.apply(page));
         }
     }
 
+    /// Begins to read what comes next.
+    fn read(&self) -> Reading {
+        let asked_at = clock::unix_micros();
+        let (store, after) = (self.store.clone(), self.read_upto);
+        let page = tokio::spawn(async move {
+            // A database that takes a question and never answers is silent too.
+            let page = tokio::time::timeout(READ_TIMEOUT, store.feed(after, PAGE_ROWS)).await;
+            page.map_err(|_| StoreError::Silent(sqlx::Error::PoolTimedOut))?
+        });
+        Reading { asked_at, page }
+    }
+
     fn apply(&mut self, page: Page) {
-        if page.complete {
-            self.read_upto = Cursor::after(page.head.revision);
-        } else if let Some((cursor, _)) = page.changes.last() {
-            self.read_upto = *cursor;
-        }
-        for (_, change) in page.changes {
+        for Entry { cursor, fingerprint, change } in page.changes {
+            self.digesting.put(cursor, fingerprint);
             self.building.apply(change);
         }
         if page.complete {
@@ -118,10 +148,14 @@ impl Follower {
 
     fn publish(&mut self, head: Head, asked_at: i64) {
         if self.published != Some(head) {
-            self.index.publish(self.building.clone(), head);
+            let retired = self.index.publish(self.building.clone(), head, self.digesting.digest());
+            self.retired.push(retired);
             self.published = Some(head);
         }
         self.index.seen_current(asked_at);
+        self.retired.retain(Retired::is_read);
+        let too_many = self.retired.len().saturating_sub(MAX_RETIRED);
+        self.retired.drain(..too_many);
     }
 
     /// The database is another one: nothing of what was read is worth anything.
@@ -132,6 +166,7 @@ impl Follower {
         self.standing = Standing::Loading;
         self.epoch = None;
         self.building = Catalogue::default();
+        self.digesting = Digesting::default();
         self.read_upto = Cursor::after(Revision::ZERO);
         self.published = None;
     }
@@ -180,5 +215,13 @@ impl Follower {
 
     fn serve(&self, serving: bool) {
         SERVICE_NAMES.iter().for_each(|name| self.health.set(name, serving));
+    }
+}
+
+// === impl Reading ===
+
+impl Reading {
+    async fn page(self) -> Result<Page, StoreError> {
+        self.page.await.unwrap_or_else(|panicked| Err(StoreError::Corrupt(panicked.to_string())))
     }
 }

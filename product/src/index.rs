@@ -13,6 +13,7 @@ use deliverability::{Catalogue, Timestamp};
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
 
+use crate::digest::Digest;
 use crate::revision::Head;
 
 /// One state of the catalogue.
@@ -24,7 +25,14 @@ pub struct Published {
     pub head: Head,
     /// The same as a token, made once for all the responses that carry it.
     pub token: String,
+    /// Of the objects that it was made from.
+    pub digest: Digest,
 }
+
+/// A catalogue that another has taken the place of. Readers may be at it still, and who lets go of it last pays for its end:
+/// some milliseconds where much was changed. So whoever published keeps it until no one reads it.
+#[derive(Debug)]
+pub struct Retired(Arc<Option<Published>>);
 
 /// Why a question can't be answered from the index.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -78,6 +86,16 @@ impl std::ops::Deref for Reading {
 
     fn deref(&self) -> &Published {
         (**self.0).as_ref().expect("Index::read gives out loaded catalogues only")
+    }
+}
+
+// === impl Retired ===
+
+impl Retired {
+    /// Whether a reader holds on to it. Once none does, none will again.
+    #[must_use]
+    pub fn is_read(&self) -> bool {
+        Arc::strong_count(&self.0) > 1
     }
 }
 
@@ -166,11 +184,19 @@ impl Index {
         self.changed.subscribe()
     }
 
-    /// Puts a catalogue in the place of the last.
-    pub fn publish(&self, catalogue: Catalogue, head: Head) {
-        self.published.store(Arc::new(Some(Published { catalogue, head, token: head.token() })));
+    /// The digest of what was last published, and its point in history.
+    #[must_use]
+    pub fn digest(&self) -> Option<(Head, Digest)> {
+        self.published.load().as_ref().as_ref().map(|published| (published.head, published.digest))
+    }
+
+    /// Puts a catalogue in the place of the last, which is given back.
+    pub fn publish(&self, catalogue: Catalogue, head: Head, digest: Digest) -> Retired {
+        let published = Published { catalogue, head, token: head.token(), digest };
+        let retired = self.published.swap(Arc::new(Some(published)));
         self.restored.store(false, Ordering::Release);
         self.changed.send_replace(Some(head));
+        Retired(retired)
     }
 
     /// Notes that what is published was the newest at an instant.
@@ -195,9 +221,13 @@ mod tests {
         Head { epoch, revision: Revision::new(revision) }
     }
 
+    fn publish(index: &Index, head: Head) -> Retired {
+        index.publish(Catalogue::default(), head, Digest::default())
+    }
+
     fn index_at(epoch: Epoch, revision: i64) -> Index {
         let index = Index::new(Duration::from_secs(60));
-        index.publish(Catalogue::default(), head(epoch, revision));
+        publish(&index, head(epoch, revision));
         index.seen_current(clock::unix_micros());
         index
     }
@@ -206,7 +236,7 @@ mod tests {
     fn an_index_answers_nothing_before_it_is_loaded_and_nothing_when_it_is_too_old() {
         let index = Index::new(Duration::from_secs(60));
         assert_eq!(index.read().err(), Some(Unavailable::Loading));
-        index.publish(Catalogue::default(), head(Epoch::fresh(), 1));
+        publish(&index, head(Epoch::fresh(), 1));
         index.seen_current(clock::unix_micros() - 61_000_000);
         assert_eq!(index.read().err(), Some(Unavailable::Stale { age_seconds: 61 }));
         index.seen_current(clock::unix_micros());
@@ -218,7 +248,7 @@ mod tests {
         let index = index_at(Epoch::fresh(), 5);
         index.suspend();
         assert_eq!(index.read().err(), Some(Unavailable::Restored));
-        index.publish(Catalogue::default(), head(Epoch::fresh(), 2));
+        publish(&index, head(Epoch::fresh(), 2));
         assert!(index.read().is_ok());
     }
 
@@ -228,7 +258,7 @@ mod tests {
         let index = Arc::new(index_at(epoch, 5));
         let deadline = Instant::now() + Duration::from_secs(1);
         let waiting = index.read_at_least(head(epoch, 6), deadline);
-        let publishing = async { index.publish(Catalogue::default(), head(epoch, 6)) };
+        let publishing = async { drop(publish(&index, head(epoch, 6))) };
         let (reading, ()) = tokio::join!(waiting, publishing);
         assert_eq!(reading.map(|reading| reading.head.revision).ok(), Some(Revision::new(6)));
 
@@ -238,6 +268,19 @@ mod tests {
         let foreign = index.read_at_least(head(Epoch::fresh(), 1), deadline).await;
         assert_eq!(foreign.err(), Some(NotReached::Epoch));
     }
+
+    #[test]
+    fn a_reader_never_pays_for_the_end_of_what_it_read() {
+        let index = index_at(Epoch::fresh(), 5);
+        let reading = index.read().unwrap();
+        let retired = publish(&index, head(Epoch::fresh(), 6));
+        assert!(retired.is_read(), "the reader holds it, and is not the last to let go");
+        drop(reading);
+        assert!(!retired.is_read());
+        let unread = publish(&index, head(Epoch::fresh(), 7));
+        assert!(!unread.is_read());
+    }
+
     #[tokio::test(start_paused = true)]
     async fn a_writer_waits_through_a_change_of_epoch() {
         let (index, next) = (Arc::new(index_at(Epoch::fresh(), 5)), head(Epoch::fresh(), 6));
@@ -246,7 +289,7 @@ mod tests {
         let publishing = async {
             index.suspend();
             tokio::time::sleep(Duration::from_millis(500)).await;
-            index.publish(Catalogue::default(), next);
+            publish(&index, next);
         };
         let ((), ()) = tokio::join!(waiting, publishing);
         assert_eq!(started.elapsed(), Duration::from_millis(500));

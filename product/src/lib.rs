@@ -9,10 +9,12 @@
 //! | how the catalogue is kept, changed and followed | `store.rs`, `store/`, `migrations/` |
 //! | what it tells on its metrics page | `metrics.rs` |
 //! | what a revision is | `revision.rs` |
+//! | how processes compare what they have read | `digest.rs` |
 //!
 //! The rules themselves are the `deliverability` crate's.
 
 mod config;
+mod digest;
 mod follower;
 mod grpc;
 mod index;

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use chassis::clock;
-use chassis::metrics::{Collector, DescriptorEncoder, Registry, gauge};
+use chassis::metrics::{Collector, DescriptorEncoder, Registry, gauge, info};
 use deliverability::Timestamp;
 
 use crate::index::Index;
@@ -32,7 +32,10 @@ impl Collector for CatalogueMetrics {
         gauge(&mut encoder, "revision", "The catalogue's revision in memory", head.revision.number())?;
         let age_micros = clock::unix_micros().saturating_sub(current_at).max(0);
         let help = "Time since the catalogue was last seen to be the newest";
-        gauge(&mut encoder, "age_seconds", help, age_micros as f64 / 1e6)
+        gauge(&mut encoder, "age_seconds", help, age_micros as f64 / 1e6)?;
+        let Some((head, digest)) = self.0.digest() else { return Ok(()) };
+        let labels = [("digest", digest.to_string()), ("revision", head.revision.to_string())];
+        info(&mut encoder, "digest", "The same in each process that has read the same objects", labels)
     }
 }
 
@@ -44,6 +47,7 @@ mod tests {
     use deliverability::Catalogue;
 
     use super::*;
+    use crate::digest::Digest;
     use crate::revision::{Epoch, Head, Revision};
 
     #[test]
@@ -58,10 +62,13 @@ mod tests {
             page()
         );
 
-        index.publish(Catalogue::default(), Head { epoch: Epoch::fresh(), revision: Revision::new(7) });
+        let head = Head { epoch: Epoch::fresh(), revision: Revision::new(7) };
+        drop(index.publish(Catalogue::default(), head, Digest::default()));
         index.seen_current(clock::unix_micros());
         assert!(page().contains("\ncandeliver_catalogue_ready 1\n"), "{}", page());
         assert!(page().contains("\ncandeliver_catalogue_revision 7\n"), "{}", page());
+        let digest = "\ncandeliver_catalogue_digest_info{digest=\"0000000000000000\",revision=\"7\"} 1\n";
+        assert!(page().contains(digest), "{}", page());
 
         index.seen_current(clock::unix_micros() - 90_000_000);
         assert!(page().contains("\ncandeliver_catalogue_ready 0\n"), "{}", page());

@@ -25,7 +25,7 @@ use tokio::sync::{Notify, Semaphore};
 
 pub use checks::Checked;
 pub use draft::Draft;
-pub use feed::{Cursor, Page};
+pub use feed::{Cursor, Entry, Page};
 pub use object::{Kind, Object};
 pub use read::Listing;
 pub use refusal::Refusal;

@@ -18,7 +18,7 @@ use super::render;
 use super::statuses::{draining, epoch_mismatch, revision_not_reached, unavailable};
 use crate::index::Index;
 use crate::revision::{Epoch, Head, Revision};
-use crate::store::{Cursor, Page, Store};
+use crate::store::{Cursor, Entry, Page, Store};
 
 /// Streams at once in one process: each costs a few queries for each revision.
 const MAX_WATCHES: usize = 256;
@@ -140,11 +140,7 @@ impl Watch {
                 return Err(Some(epoch_mismatch()));
             }
             let (head, complete) = (page.head, page.complete);
-            match page.changes.last() {
-                _ if complete => self.read_upto = Cursor::after(head.revision),
-                Some((cursor, _)) => self.read_upto = *cursor,
-                None => {}
-            }
+            self.read_upto = page.end().unwrap_or(self.read_upto);
             let mut message = changes(page);
             if complete {
                 let as_of_time = asked_at.map(render::timestamp);
@@ -160,7 +156,7 @@ impl Watch {
 
 fn changes(page: Page) -> wire::WatchChangesResponse {
     let epoch = page.head.epoch;
-    let changes = page.changes.into_iter().map(|(cursor, change)| wire::Change {
+    let changes = page.changes.into_iter().map(|Entry { cursor, change, .. }| wire::Change {
         object: Some(render::change(change)),
         revision: Head { epoch, revision: cursor.revision() }.token(),
     });

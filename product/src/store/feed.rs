@@ -3,9 +3,12 @@
 //! It is a query over the tables themselves, so no log can fall out of step with them. Rows only ever move up, so pages
 //! may be of different snapshots: an object that moves up between two pages comes again, later, as it is then.
 
+use std::hash::BuildHasher;
+
 use chassis::database::{Connection, StoreError};
 use chassis::on_database;
 use deliverability::{Change, Location, Product, Rule};
+use foldhash::quality::FixedState;
 use sqlx::AssertSqlSafe;
 use uuid::Uuid;
 
@@ -17,6 +20,9 @@ use crate::revision::{Epoch, Head, Revision};
 
 const HEAD: &str = "SELECT epoch, revision FROM catalogue_head WHERE only_row = 1";
 
+/// The same in every process of one release.
+const FINGERPRINTS: FixedState = FixedState::with_seed(0x6361_6e64);
+
 /// A place in the feed: everything up to it has been read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Cursor {
@@ -25,13 +31,24 @@ pub struct Cursor {
     id: Uuid,
 }
 
+/// What the feed tells of one object.
+#[derive(Debug)]
+pub struct Entry {
+    /// Where in the feed.
+    pub cursor: Cursor,
+    /// Of its row: another one for each state of it.
+    pub fingerprint: u64,
+    /// As it is now.
+    pub change: Change,
+}
+
 /// A piece of the feed.
 #[derive(Debug)]
 pub struct Page {
     /// The head of the snapshot that the page is of.
     pub head: Head,
-    /// In the order of (revision, kind, id).
-    pub changes: Vec<(Cursor, Change)>,
+    /// In the order of their places.
+    pub changes: Vec<Entry>,
     /// Whether nothing is left between the last change and the head.
     pub complete: bool,
 }
@@ -45,10 +62,22 @@ impl Cursor {
         Self { revision, kind: Kind::Rule, id: Uuid::max() }
     }
 
+    /// Where an object is, whatever its revision.
+    #[cfg(test)]
+    pub fn of(kind: Kind, id: Uuid) -> Self {
+        Self { revision: Revision::ZERO, kind, id }
+    }
+
     /// The revision that is being read.
     #[must_use]
     pub fn revision(self) -> Revision {
         self.revision
+    }
+
+    /// The object that was read last.
+    #[must_use]
+    pub fn object(self) -> (Kind, Uuid) {
+        (self.kind, self.id)
     }
 
     /// The id after which a kind's rows of this cursor's revision are yet to be read.
@@ -58,6 +87,19 @@ impl Cursor {
             std::cmp::Ordering::Equal => self.id,
             std::cmp::Ordering::Greater => Uuid::nil(),
         }
+    }
+}
+
+// === impl Page ===
+
+impl Page {
+    /// The place in the feed where the page ends; `None` if it is empty and not the last.
+    #[must_use]
+    pub fn end(&self) -> Option<Cursor> {
+        if self.complete {
+            return Some(Cursor::after(self.head.revision));
+        }
+        self.changes.last().map(|entry| entry.cursor)
     }
 }
 
@@ -109,7 +151,7 @@ async fn page(connection: &mut Connection<'_>, after: Cursor, limit: u32) -> Res
     upto = read::<Location>(connection, after, upto, limit, Kind::Location, Change::Location, &mut changes)
         .await?;
     read::<Rule>(connection, after, upto, limit, Kind::Rule, Change::Rule, &mut changes).await?;
-    changes.sort_unstable_by_key(|(cursor, _)| *cursor);
+    changes.sort_unstable_by_key(|entry| entry.cursor);
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
     let complete = changes.len() < limit;
     changes.truncate(limit);
@@ -124,7 +166,7 @@ async fn read<T: Table>(
     limit: u32,
     kind: Kind,
     wrap: fn(T) -> Change,
-    changes: &mut Vec<(Cursor, Change)>,
+    changes: &mut Vec<Entry>,
 ) -> Result<Revision, StoreError> {
     let key = T::KEY;
     let sql = format!(
@@ -143,10 +185,10 @@ async fn read<T: Table>(
     let full = rows.len() >= usize::try_from(limit).unwrap_or(usize::MAX);
     let mut last = upto;
     for row in rows {
-        let id = row.id();
+        let (id, fingerprint) = (row.id(), FINGERPRINTS.hash_one(&row));
         let Stored { object, revision } = rows::read(row)?;
         last = revision;
-        changes.push((Cursor { revision, kind, id }, wrap(object)));
+        changes.push(Entry { cursor: Cursor { revision, kind, id }, fingerprint, change: wrap(object) });
     }
     Ok(if full { last } else { upto })
 }

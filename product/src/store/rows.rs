@@ -1,5 +1,7 @@
 //! Rows as they lie in the tables, and the objects they stand for.
 
+use std::hash::Hash;
+
 use chassis::database::StoreError;
 use deliverability::{
     Code, Effect, Invalid, Limits, Location, LocationId, LocationKind, Name, Note, PlaceSelector,
@@ -20,7 +22,7 @@ pub struct Stored<T> {
     pub revision: Revision,
 }
 
-#[derive(FromRow)]
+#[derive(FromRow, Hash)]
 pub struct ProductRow {
     product_id: Uuid,
     name: String,
@@ -34,7 +36,7 @@ pub struct ProductRow {
     revision: i64,
 }
 
-#[derive(FromRow)]
+#[derive(FromRow, Hash)]
 pub struct LocationRow {
     location_id: Uuid,
     parent_id: Option<Uuid>,
@@ -50,7 +52,7 @@ pub struct LocationRow {
     revision: i64,
 }
 
-#[derive(FromRow)]
+#[derive(FromRow, Hash)]
 pub struct RuleRow {
     rule_id: Uuid,
     effect: String,
@@ -93,7 +95,7 @@ impl From<std::num::TryFromIntError> for Unreadable {
 }
 
 /// A table's row that an object can be read from.
-pub trait Row {
+pub trait Row: Hash {
     type Object;
 
     fn id(&self) -> Uuid;

@@ -23,12 +23,12 @@ async fn the_feed_gives_each_object_once_in_revision_order_whatever_the_page_siz
         loop {
             let page = store.feed(cursor, limit).await.unwrap();
             assert!(page.changes.len() <= usize::try_from(limit).unwrap());
-            seen.extend(page.changes.iter().map(|(cursor, _)| *cursor));
+            seen.extend(page.changes.iter().map(|entry| entry.cursor));
             if page.complete {
                 assert_eq!(page.head.revision, Revision::new(6));
                 break;
             }
-            cursor = page.changes.last().unwrap().0;
+            cursor = page.changes.last().unwrap().cursor;
         }
         assert_eq!(seen.len(), 29, "pages of {limit}");
         assert!(seen.is_sorted());
