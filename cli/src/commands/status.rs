@@ -1,5 +1,6 @@
 //! `status`: is everything there, and serving, and how busy.
 
+mod digest;
 mod figures;
 mod load;
 mod product_client;
@@ -18,12 +19,13 @@ use figures::Figures;
 /// Show whether the services answer and serve, and how busy they are.
 ///
 /// Tells for each how fast it answers and what it says of its health; for Product also how fresh its catalogue is. From their
-/// metrics (--admin-listen) it tells the calls in flight; and Product as Delivery sees it: each endpoint with its breaker, its
-/// latency and its failed attempts, and for each kind of calls (live ones, and those that verify deferred deliveries) how many
-/// are in flight, the retries that its budget still allows, and what was refused.
+/// metrics (--admin-listen) it tells the calls in flight; the digest of Product's catalogue, which is the same in each of its
+/// processes that has read the same; and Product as Delivery sees it: each endpoint with its breaker, its latency and its failed
+/// attempts, and for each kind of calls (live ones, and those that verify deferred deliveries) how many are in flight, the
+/// retries that its budget still allows, and what was refused.
 ///
 /// Ends with 0 if everything is SERVING, else 5; whether metrics can be read makes no difference. With --json: one line for
-/// each service; what its metrics tell is under metrics and product_client.
+/// each service; what its metrics tell is under metrics, catalogue and product_client.
 #[derive(ClapArgs, Debug)]
 pub struct Args {
     #[command(flatten)]
@@ -57,7 +59,7 @@ pub async fn run(args: Args) -> Result<Exit, Failure> {
             tables::say(line)?;
         }
     } else {
-        let mut parts: Vec<_> = services.iter().map(|(seen, figures)| seen.text(figures.fact())).collect();
+        let mut parts: Vec<_> = services.iter().map(|(seen, figures)| seen.text(figures.facts())).collect();
         parts.extend(services.iter().filter_map(|(_, figures)| figures.tables()));
         tables::say(parts.join("\n\n"))?;
     }

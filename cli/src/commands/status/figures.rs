@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use super::digest::Digest;
 use super::load::Load;
 use super::product_client::ProductClient;
 use crate::clients::{Service, Url, read_page};
@@ -14,6 +15,8 @@ pub struct Figures {
     url: Url,
     /// Or a sentence that says why there are none.
     load: Result<Load, String>,
+    /// Product's alone.
+    catalogue: Option<Digest>,
     /// Delivery's alone.
     product_client: Option<ProductClient>,
 }
@@ -28,17 +31,20 @@ impl Figures {
             (Ok(page), Service::Delivery) => ProductClient::read(page),
             _ => None,
         };
+        let catalogue = page.as_ref().ok().and_then(Digest::read);
         let not_ours = || "it is the page of another program".to_owned();
         let load = page.and_then(|page| Load::read(&page).ok_or_else(not_ours));
-        Self { service, url: url.clone(), load, product_client }
+        Self { service, url: url.clone(), load, catalogue, product_client }
     }
 
-    /// One line for people.
-    pub fn fact(&self) -> (&'static str, String) {
-        match &self.load {
+    /// A line each for people.
+    pub fn facts(&self) -> Vec<(&'static str, String)> {
+        let load = match &self.load {
             Ok(load) => ("calls", load.text()),
             Err(problem) => ("metrics", self.advise(problem)),
-        }
+        };
+        let digest = self.catalogue.as_ref().map(|digest| ("digest", digest.text()));
+        digest.into_iter().chain([load]).collect()
     }
 
     /// What takes more than a line.
@@ -53,6 +59,9 @@ impl Figures {
             Err(problem) => json!({ "problem": problem }),
         };
         line["metrics"]["address"] = json!(self.url.to_string());
+        if let Some(digest) = &self.catalogue {
+            line["catalogue"] = digest.json();
+        }
         if let Some(product_client) = &self.product_client {
             line["product_client"] = product_client.json();
         }

@@ -74,8 +74,8 @@ impl Seen {
         self.problem.is_none() && self.health.iter().all(|(_, state)| *state == serving)
     }
 
-    /// A title and facts, one further fact among them.
-    pub fn text(&self, further: (&'static str, String)) -> String {
+    /// A title and facts, some further ones among them.
+    pub fn text(&self, further: Vec<(&'static str, String)>) -> String {
         let word = match (self.is_serving(), self.round_trip_ms) {
             (true, _) => "SERVING",
             (false, Some(_)) => "NOT SERVING",
@@ -93,7 +93,7 @@ impl Seen {
             facts.push(("revision", catalogue.revision.clone()));
             facts.push(("as of", words::time(catalogue.as_of_time.as_ref(), "not said")));
         }
-        facts.push(further);
+        facts.extend(further);
         if let Some(problem) = &self.problem {
             facts.push(("problem", problem.replace('\n', "\n            ")));
         }
