@@ -131,7 +131,7 @@ impl Follower {
         let page = tokio::spawn(async move {
             // A database that takes a question and never answers is silent too.
             let page = tokio::time::timeout(READ_TIMEOUT, store.feed(after, PAGE_ROWS)).await;
-            page.map_err(|_| StoreError::Silent(sqlx::Error::PoolTimedOut))?
+            page.map_err(|_| StoreError::from(sqlx::Error::PoolTimedOut))?
         });
         Reading { asked_at, page }
     }
