@@ -86,7 +86,7 @@ impl Work for Writer {
                 Fault::Connection if batch.losses() < MAX_LOSSES => parts.push(batch.lost(error)),
                 // What may be committed already is worth a wait for the database.
                 Fault::NoConnection if (1..MAX_LOSSES).contains(&batch.losses()) => {
-                    parts.push(batch.lost(error))
+                    parts.push(batch.lost(error));
                 }
                 Fault::Connection | Fault::NoConnection | Fault::Database => batch.fail(&error),
             }
