@@ -101,7 +101,7 @@ impl DeliveryService for DeliveryHandlers {
         &self,
         request: Request<wire::CompleteDeliveryRequest>,
     ) -> Result<Response<wire::CompleteDeliveryResponse>, Status> {
-        let deadline = Deadline::of(&request);
+        let deadline = Deadline::current();
         let wire::CompleteDeliveryRequest { delivery_id, version } = request.into_inner();
         let delivery = self.make(Transition::Complete, &delivery_id, version, deadline).await?;
         Ok(Response::new(wire::CompleteDeliveryResponse { delivery }))
@@ -111,7 +111,7 @@ impl DeliveryService for DeliveryHandlers {
         &self,
         request: Request<wire::ReturnDeliveryRequest>,
     ) -> Result<Response<wire::ReturnDeliveryResponse>, Status> {
-        let deadline = Deadline::of(&request);
+        let deadline = Deadline::current();
         let wire::ReturnDeliveryRequest { delivery_id, version } = request.into_inner();
         let delivery = self.make(Transition::Return, &delivery_id, version, deadline).await?;
         Ok(Response::new(wire::ReturnDeliveryResponse { delivery }))
@@ -121,7 +121,7 @@ impl DeliveryService for DeliveryHandlers {
         &self,
         request: Request<wire::CancelDeliveryRequest>,
     ) -> Result<Response<wire::CancelDeliveryResponse>, Status> {
-        let deadline = Deadline::of(&request);
+        let deadline = Deadline::current();
         let wire::CancelDeliveryRequest { delivery_id, version } = request.into_inner();
         let delivery = self.make(Transition::Cancel, &delivery_id, version, deadline).await?;
         Ok(Response::new(wire::CancelDeliveryResponse { delivery }))
