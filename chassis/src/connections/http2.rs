@@ -1,7 +1,5 @@
 //! How HTTP/2 is spoken: the protocol's limits, each with its reason.
 
-use std::time::Duration;
-
 use hyper::server::conn::http2::Builder;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 
@@ -21,13 +19,6 @@ const MAX_PENDING_ACCEPT_RESET_STREAMS: usize = 4_096;
 /// The same for streams that this side resets.
 const MAX_LOCAL_ERROR_RESET_STREAMS: usize = 4_096;
 
-/// How often a connection is asked whether the other end is still there: more seldom than is any load, and often enough
-/// that what a crashed machine left is gone in a minute.
-const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(30);
-
-/// How long the other end may take to answer that.
-const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(10);
-
 pub(super) fn builder(max_streams: u32) -> Builder<TokioExecutor> {
     let mut builder = Builder::new(TokioExecutor::new());
     builder
@@ -38,8 +29,6 @@ pub(super) fn builder(max_streams: u32) -> Builder<TokioExecutor> {
         .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
         .max_pending_accept_reset_streams(MAX_PENDING_ACCEPT_RESET_STREAMS)
         .max_local_error_reset_streams(MAX_LOCAL_ERROR_RESET_STREAMS)
-        .keep_alive_interval(KEEP_ALIVE_INTERVAL)
-        .keep_alive_timeout(KEEP_ALIVE_TIMEOUT)
         // gRPC has no use for the date, which would be in every answer.
         .auto_date_header(false);
     builder

@@ -47,9 +47,9 @@ async fn a_connection_of_age_is_sent_away_and_its_calls_finish() {
 fn was_not_handled(status: &Status) -> bool {
     let mut next = status.source();
     while let Some(error) = next {
-        let not_sent = error.downcast_ref::<hyper::Error>().is_some_and(hyper::Error::is_canceled);
+        let not_sent = |error: &hyper::Error| error.is_canceled() || error.is_closed();
         let sent_away = |error: &h2::Error| error.is_go_away() && error.is_remote();
-        if not_sent || error.downcast_ref().is_some_and(sent_away) {
+        if error.downcast_ref().is_some_and(not_sent) || error.downcast_ref().is_some_and(sent_away) {
             return true;
         }
         next = error.source();
