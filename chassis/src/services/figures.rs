@@ -87,7 +87,7 @@ impl Figures {
     /// Counts a call. `name` is its method's, if that had no place when it began.
     pub(super) fn count(&self, place: Place, name: Option<&str>, code: Code, took: Duration) {
         let method = match (place.0, name) {
-            (Some(index), _) => self.methods[index].get(),
+            (Some(index), _) => self.methods[index].get().map(|method| &**method),
             (None, Some(name)) if code != Code::Unimplemented => self.learn(name),
             (None, _) => None,
         };
@@ -99,8 +99,9 @@ impl Figures {
         Some(&self.methods[place.0?].get()?.name)
     }
 
-    fn learn(&self, name: &str) -> Option<&Box<Method>> {
-        let mut places = self.methods.iter().map(|place| place.get_or_init(|| Box::new(Method::new(name))));
+    fn learn(&self, name: &str) -> Option<&Method> {
+        let mut places =
+            self.methods.iter().map(|place| &**place.get_or_init(|| Box::new(Method::new(name))));
         places.find(|method| *method.name == *name)
     }
 }
