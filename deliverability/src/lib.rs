@@ -6,7 +6,7 @@
 //! | their parts, checked once | `id.rs`, `text.rs`, `tags.rs`, `state.rs`, `measure.rs`, `limits.rs`, `time.rs`, `postal.rs` |
 //! | what is asked and answered | `question.rs`, `decision.rs`, `explanation.rs`, `address.rs` |
 //! | who wins when rules disagree | `catalogue/judge.rs` |
-//! | how rules are found without looking at all | `catalogue/matching.rs`, then `places.rs`, `rules.rs`, `presence.rs` |
+//! | how rules are found without looking at all | `catalogue/matching.rs`, then `places.rs`, `presence.rs`, `rules.rs`, `rule_list.rs` |
 //! | how an address becomes a location | `catalogue/resolve.rs`, `catalogue/address_index.rs` |
 //! | why a clone of a million objects is cheap | `cow/map.rs`, `cow/shard.rs`, `cow/vec.rs` |
 //!

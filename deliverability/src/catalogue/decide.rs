@@ -40,8 +40,7 @@ impl Catalogue {
 
 /// Or the reason why no rule is asked.
 pub(super) fn in_use<'a>(product: &'a StoredProduct, lineage: &Lineage) -> Result<&'a StoredProduct, Reason> {
-    let place = lineage.iter().filter_map(|(_, link)| link.state).max();
-    match (product.state, place.unwrap_or(State::Active)) {
+    match (product.state, lineage.state()) {
         (State::Retired, _) => Err(Reason::ProductRetired),
         (State::Suspended, _) => Err(Reason::ProductSuspended),
         (State::Active, State::Retired) => Err(Reason::LocationRetired),

@@ -41,7 +41,7 @@ impl Front {
 
 /// Decides by rules alone, naming every deciding rule. The product and the location are in use.
 pub(super) fn judge(matches: &Matches<'_>, product: &StoredProduct, quantity: Quantity) -> Decision {
-    let (reason, deciding_rules, violated) = if matches.effects.meet(Effects::EMBARGO) {
+    let (reason, deciding_rules, violated) = if matches.effects.meet(Effects::of(Effect::Embargo)) {
         (Reason::Embargoed, references(&matches.in_force(Effect::Embargo, |_| true)), None)
     } else {
         judge_standing(matches, product, quantity)

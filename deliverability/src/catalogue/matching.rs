@@ -47,9 +47,10 @@ pub(super) struct Matches<'a> {
     next_change: Timestamp,
 }
 
-/// What is looked up at each place: the selections of products that are narrower than any, from the most specific.
-struct Selections {
-    keys: SmallVec<[(ProductKey, Marks); MAX_TAGS + 1]>,
+/// What is looked up at each place: the selections of products that are narrower than any.
+struct Selections<'a> {
+    named: Option<u32>,
+    classes: &'a [TagId],
     /// Of all together.
     marks: Marks,
 }
@@ -57,44 +58,39 @@ struct Selections {
 impl Catalogue {
     /// Adds every rule that matches.
     pub(super) fn gather(&self, product: &StoredProduct, lineage: &Lineage, matches: &mut Matches<'_>) {
-        let selections = self.selections(product);
+        let classes = self.classes.members(product.classes);
+        let selections = Selections::of(product, &classes);
         let mut seen = SmallVec::<[TagId; MAX_TAGS]>::new();
         let mut specificity = HERE;
         for (slot, link) in lineage.iter() {
             if link.has_rules {
                 matches.gather(PlaceKey::Location(*slot), specificity, &selections);
             }
-            // A zone on several nodes counts at the deepest, which the walk up meets first.
-            for zone in self.zones.members(link.zones) {
-                if !seen.contains(zone) {
-                    seen.push(*zone);
-                    matches.gather(PlaceKey::Zone(*zone), specificity, &selections);
+            if !link.zones.is_empty() {
+                // A zone on several nodes counts at the deepest, which the walk up meets first.
+                for zone in self.zones.members(link.zones).iter() {
+                    if !seen.contains(zone) {
+                        seen.push(*zone);
+                        matches.gather(PlaceKey::Zone(*zone), specificity, &selections);
+                    }
                 }
             }
             specificity -= 1;
         }
         matches.gather(PlaceKey::Any, ANYWHERE, &selections);
     }
-
-    fn selections(&self, product: &StoredProduct) -> Selections {
-        let mut selections = Selections { keys: SmallVec::new(), marks: Marks::default() };
-        if let Some(number) = product.named() {
-            selections.push(ProductKey::Product(number));
-        }
-        for class in self.classes.members(product.classes) {
-            selections.push(ProductKey::Class(*class));
-        }
-        selections
-    }
 }
 
 // === impl Selections ===
 
-impl Selections {
-    fn push(&mut self, key: ProductKey) {
-        let marks = Marks::of(key);
-        self.marks = self.marks.or(marks);
-        self.keys.push((key, marks));
+impl<'a> Selections<'a> {
+    fn of(product: &StoredProduct, classes: &'a [TagId]) -> Self {
+        let named = product.named();
+        let mut marks = named.map_or(Marks::default(), |number| Marks::of(ProductKey::Product(number)));
+        for class in classes {
+            marks = marks.or(Marks::of(ProductKey::Class(*class)));
+        }
+        Self { named, classes, marks }
     }
 }
 
@@ -125,13 +121,20 @@ impl<'a> Matches<'a> {
         if !presence.marks.meets(selections.marks) {
             return;
         }
-        for (key, marks) in &selections.keys {
-            if presence.marks.meets(*marks)
-                && let Some(list) = self.rules.narrow(*key, place)
-            {
-                let product = if matches!(key, ProductKey::Product(_)) { PRODUCT } else { CLASS };
-                self.add(list, product, specificity);
-            }
+        let marks = presence.marks;
+        if let Some(number) = selections.named {
+            self.look_up(ProductKey::Product(number), PRODUCT, marks, place, specificity);
+        }
+        for class in selections.classes {
+            self.look_up(ProductKey::Class(*class), CLASS, marks, place, specificity);
+        }
+    }
+
+    fn look_up(&mut self, key: ProductKey, product: u8, present: Marks, at: PlaceKey, place: u8) {
+        if present.meets(Marks::of(key))
+            && let Some(list) = self.rules.narrow(key, at)
+        {
+            self.add(list, product, place);
         }
     }
 

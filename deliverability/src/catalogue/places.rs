@@ -39,6 +39,8 @@ const _: () = assert!(size_of::<Option<(LocationId, (Slot, Link))>>() == 32, "ha
 pub(super) struct Lineage {
     steps: [(Slot, Link); MAX_TREE_DEPTH],
     len: usize,
+    /// That of all that is most out of use.
+    state: State,
 }
 
 // === impl Slot ===
@@ -113,17 +115,13 @@ impl Places {
     /// The way up from a location; empty if it is not told of. Between checkpoints the tree may have holes, where the
     /// walk ends, and cycles, of which each location is visited once.
     pub(super) fn climb(&self, mut slot: Slot, mut link: Link, lineage: &mut Lineage) {
-        lineage.len = MAX_TREE_DEPTH;
-        for (n, step) in lineage.steps.iter_mut().enumerate() {
-            if link.state.is_none() {
-                lineage.len = n;
-                return;
-            }
+        lineage.len = 0;
+        for step in &mut lineage.steps {
+            let Some(state) = link.state else { return };
             *step = (slot, link);
-            let Some(parent) = link.parent else {
-                lineage.len = n + 1;
-                return;
-            };
+            lineage.len += 1;
+            lineage.state = lineage.state.max(state);
+            let Some(parent) = link.parent else { return };
             (slot, link) = (parent, self.links[parent.number()]);
         }
         lineage.end_before_a_cycle();
@@ -139,7 +137,16 @@ impl Places {
 
 impl Lineage {
     pub(super) fn new() -> Self {
-        Self { steps: [(Slot(NonZeroU32::MIN), Link::default()); MAX_TREE_DEPTH], len: 0 }
+        Self {
+            steps: [(Slot(NonZeroU32::MIN), Link::default()); MAX_TREE_DEPTH],
+            len: 0,
+            state: State::Active,
+        }
+    }
+
+    /// That of the location or of one that it lies in, whichever is most out of use.
+    pub(super) fn state(&self) -> State {
+        self.state
     }
 
     /// In a cycle every walk comes as far as the array.

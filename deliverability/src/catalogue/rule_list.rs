@@ -19,7 +19,7 @@ pub(super) struct RuleLists {
 #[derive(Clone, Default)]
 #[repr(align(64))]
 pub(super) struct RuleList {
-    /// Those that start or end come first.
+    /// Those that start or end come first; then in the order of their ids, in which decisions name them.
     rules: SmallVec<[StoredRule; 1]>,
 }
 
@@ -78,16 +78,11 @@ impl ListRef {
 // === impl Effects ===
 
 impl Effects {
-    pub(super) const EMBARGO: Self = Self(4);
     /// Those that can override: an EMBARGO wins in its own way.
-    pub(super) const OVERRIDING: Self = Self(1 | 2);
+    pub(super) const OVERRIDING: Self = Self(Self::of(Effect::Allow).0 | Self::of(Effect::Deny).0);
 
-    pub(super) fn of(effect: Effect) -> Self {
-        match effect {
-            Effect::Allow => Self(1),
-            Effect::Deny => Self(2),
-            Effect::Embargo => Self::EMBARGO,
-        }
+    pub(super) const fn of(effect: Effect) -> Self {
+        Self(1 << effect as u8)
     }
 
     pub(super) fn meet(self, other: Self) -> bool {
@@ -149,7 +144,8 @@ impl RuleList {
     }
 
     fn push(&mut self, rule: StoredRule) {
-        let place = if rule.validity.has_ends() { 0 } else { self.rules.len() };
+        let order = |rule: &StoredRule| (!rule.validity.has_ends(), rule.id);
+        let place = self.rules.partition_point(|other| order(other) < order(&rule));
         self.rules.insert(place, rule);
     }
 }

@@ -110,7 +110,8 @@ impl<K: Hash + Eq + Clone, V: Clone, const LANES: usize> CowMap<K, V, LANES> {
 
     fn spread(&mut self, count: usize) {
         let hash_of = |key: &K| self.hasher.hash_one(key);
-        let mut shards = vec![Shard::default(); count];
+        // Room for what comes before the next time.
+        let mut shards: Vec<_> = (0..count).map(|_| Shard::with_room(SHARD_ENTRIES)).collect();
         for (key, value) in self.shards.iter().flat_map(Shard::iter) {
             let hash = hash_of(key);
             shards[shard(hash, count)].add(hash, key.clone(), value.clone(), hash_of);

@@ -38,6 +38,11 @@ impl<K, V, const LANES: usize> Shard<K, V, LANES> {
 }
 
 impl<K: Eq + Clone, V: Clone, const LANES: usize> Shard<K, V, LANES> {
+    /// With room for so many entries.
+    pub(super) fn with_room(entries: usize) -> Self {
+        Self { lines: empty((entries * 10).div_ceil(LANES * MAX_LOAD_TENTHS)), taken: 0 }
+    }
+
     #[inline]
     pub(super) fn get<Q: Eq + ?Sized>(&self, hash: u64, key: &Q) -> Option<&V>
     where
@@ -127,7 +132,7 @@ impl<K: Eq + Clone, V: Clone, const LANES: usize> Shard<K, V, LANES> {
     /// By half: twice would leave more places empty.
     fn grow(&mut self, hash_of: impl Fn(&K) -> u64) {
         let count = self.lines.len() + (self.lines.len() / 2).max(1);
-        let mut lines: Arc<[Line<K, V, LANES>]> = (0..count).map(|_| Line([const { None }; LANES])).collect();
+        let mut lines = empty(count);
         let new = Arc::make_mut(&mut lines);
         for entry in self.iter() {
             put(new, hash_of(&entry.0), entry.clone());
@@ -139,6 +144,10 @@ impl<K: Eq + Clone, V: Clone, const LANES: usize> Shard<K, V, LANES> {
     pub(super) fn is_shared_with(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.lines, &other.lines)
     }
+}
+
+fn empty<K, V, const LANES: usize>(lines: usize) -> Arc<[Line<K, V, LANES>]> {
+    (0..lines).map(|_| Line([const { None }; LANES])).collect()
 }
 
 fn put<K, V, const LANES: usize>(lines: &mut [Line<K, V, LANES>], hash: u64, entry: (K, V)) {
