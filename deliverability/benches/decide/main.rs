@@ -16,6 +16,10 @@ use deliverability::{Catalogue, Question};
 
 use self::made::{Made, Random};
 
+/// As Product has it.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// More than a processor's caches hold, so that uniform questions meet cold memory.
 const QUESTIONS: usize = 1 << 20;
 /// Of 100 rules, those to any place or to a zone: most rules speak of a place.

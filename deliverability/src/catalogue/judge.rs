@@ -42,7 +42,7 @@ impl Front {
 /// Decides by rules alone, naming every deciding rule. The product and the location are in use.
 pub(super) fn judge(matches: &Matches<'_>, product: &StoredProduct, quantity: Quantity) -> Decision {
     let (reason, deciding_rules, violated) = if matches.effects.meet(Effects::of(Effect::Embargo)) {
-        (Reason::Embargoed, references(&matches.in_force(Effect::Embargo, |_| true)), None)
+        (Reason::Embargoed, references(&matches.in_force(Effect::Embargo, &matches.found)), None)
     } else {
         judge_standing(matches, product, quantity)
     };
@@ -50,20 +50,23 @@ pub(super) fn judge(matches: &Matches<'_>, product: &StoredProduct, quantity: Qu
 }
 
 fn judge_standing(matches: &Matches<'_>, product: &StoredProduct, quantity: Quantity) -> Judgement {
-    let is_standing = |m: &Match| !matches.front.overrides(m);
     let mut effects = Effects::default();
-    for m in matches.found.iter().filter(|m| is_standing(m)) {
-        effects = effects.or(m.effects);
+    let mut standing = SmallVec::<[Match; 8]>::new();
+    for m in &matches.found {
+        if !matches.front.overrides(m) && m.effects.meet(Effects::OVERRIDING) {
+            effects = effects.or(m.effects);
+            standing.push(*m);
+        }
     }
     if effects.meet(Effects::of(Effect::Deny)) {
-        return (Reason::Denied, references(&matches.in_force(Effect::Deny, is_standing)), None);
+        return (Reason::Denied, references(&matches.in_force(Effect::Deny, &standing)), None);
     }
-    if !effects.meet(Effects::of(Effect::Allow)) {
+    if standing.is_empty() {
         return (Reason::NoRule, Vec::new(), None);
     }
-    let standing = matches.in_force(Effect::Allow, is_standing);
-    judge_limits(&standing, product, quantity)
-        .unwrap_or_else(|| (Reason::Allowed, references(&standing), None))
+    let allowances = matches.in_force(Effect::Allow, &standing);
+    judge_limits(&allowances, product, quantity)
+        .unwrap_or_else(|| (Reason::Allowed, references(&allowances), None))
 }
 
 /// Only if a limit is broken or can't be tested.
@@ -113,10 +116,13 @@ fn references(rules: &[&StoredRule]) -> Vec<RuleRef> {
 }
 
 impl<'a> Matches<'a> {
-    /// The rules with an effect that are in force, of the matches that are wanted.
-    fn in_force(&self, effect: Effect, are_wanted: impl Fn(&Match) -> bool) -> Rules<'a> {
+    /// The rules with an effect that are in force, of some matches.
+    fn in_force(&self, effect: Effect, among: &[Match]) -> Rules<'a> {
         let mut rules = Rules::new();
-        for m in self.found.iter().filter(|m| m.effects.meet(Effects::of(effect)) && are_wanted(m)) {
+        for m in among {
+            if !m.effects.meet(Effects::of(effect)) {
+                continue;
+            }
             for rule in self.rules.list(m.list).iter() {
                 if rule.effect == effect && rule.in_force(self.at) {
                     rules.push(rule);

@@ -130,6 +130,7 @@ impl<'a> Matches<'a> {
         }
     }
 
+    #[inline]
     fn look_up(&mut self, key: ProductKey, product: u8, present: Marks, at: PlaceKey, place: u8) {
         if present.meets(Marks::of(key))
             && let Some(list) = self.rules.narrow(key, at)
@@ -138,6 +139,7 @@ impl<'a> Matches<'a> {
         }
     }
 
+    #[inline]
     fn add(&mut self, list: ListRef, product: u8, place: u8) {
         let mut effects = list.always();
         if list.has_ends() {
