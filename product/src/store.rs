@@ -1,9 +1,11 @@
 //! The catalogue as it is kept: in SQLite or PostgreSQL, in the same SQL.
 //!
 //! `write` is the only way in and `feed` the only way to follow; `read` looks at single rows. Rows become objects in
-//! `rows` and tables are spoken to in `tables`; `draft` and `checks` hold what a write must know and what must hold.
+//! `rows`, tables are spoken to in `tables` with values as `columns` has them; `draft` and `checks` hold what a write must know
+//! and what must hold.
 
 mod checks;
+mod columns;
 mod draft;
 mod feed;
 mod object;

@@ -186,14 +186,14 @@ impl Draft {
         connection: &mut Connection<'_>,
         revision: Revision,
     ) -> Result<(), StoreError> {
-        tables::save_products(connection, &self.products.changed(), revision).await?;
+        tables::save(connection, &self.products.changed(), revision).await?;
         let mut locations = self.locations.changed();
         // Parents first, whatever the order in which they were last moved.
         locations.sort_by_cached_key(|location| {
             location.parent.map_or(0, |parent| self.ancestors(parent).count())
         });
-        tables::save_locations(connection, &locations, revision).await?;
-        tables::save_rules(connection, &self.rules.changed(), revision).await
+        tables::save(connection, &locations, revision).await?;
+        tables::save(connection, &self.rules.changed(), revision).await
     }
 
     /// Level by level, so one statement a level: a tree is at most MAX_TREE_DEPTH deep.

@@ -1,21 +1,25 @@
 //! The three tables: how objects are read from them by id, and written to them in batches.
 
+use std::borrow::Cow;
+
 use chassis::database::{Connection, StoreError};
-use chassis::on_database;
 use deliverability::{
-    Code, Location, LocationId, PlaceSelector, PostalMatcher, Product, ProductSelector, Rule, Timestamp,
+    Location, LocationId, PlaceSelector, PostalMatcher, Product, ProductSelector, Rule, Side, Size, Timestamp,
 };
-use sqlx::postgres::PgRow;
+use sqlx::postgres::{PgHasArrayType, PgRow};
 use sqlx::sqlite::SqliteRow;
 use sqlx::{AssertSqlSafe, FromRow};
 use uuid::Uuid;
 
+use super::columns::{Value, columns, select_from};
 use super::rows::{self, LocationRow, ProductRow, Row, RuleRow, Stored, selectors, write_tags};
 use crate::revision::Revision;
 
-/// Rows that one statement reads or writes: past this a statement gains nothing, and 500 × 16 values stay under SQLite's
-/// limit of 32,766.
+/// Rows that one statement reads, or writes on SQLite: past this a statement gains nothing, 500 × 16 values stay under SQLite's
+/// limit of 32,766, and PostgreSQL looks up so few by their index however large the table is.
 const BATCH_ROWS: usize = 500;
+/// Rows that one statement writes on PostgreSQL, which takes each column as one value: an import's largest chunk.
+const POSTGRES_WRITE_ROWS: usize = 10_000;
 
 /// A kind of object and the table it lies in.
 pub trait Table: Sized {
@@ -25,6 +29,9 @@ pub trait Table: Sized {
     const TABLE: &'static str;
     const KEY: &'static str;
     const COLUMNS: &'static [&'static str];
+
+    /// What is written into the columns, in their order, as of a revision.
+    fn values(&self, revision: Revision) -> Vec<Value<'_>>;
 }
 
 impl Table for Product {
@@ -44,6 +51,22 @@ impl Table for Product {
         "version",
         "revision",
     ];
+
+    fn values(&self, revision: Revision) -> Vec<Value<'_>> {
+        let side = |side: fn(Size) -> Side| Value::Integer(self.size.map(|size| i64::from(side(size).get())));
+        vec![
+            Value::Uuid(Some(self.id.as_uuid())),
+            Value::text(self.name.as_str()),
+            Value::Text(Some(write_tags(&self.classes).into())),
+            Value::Integer(self.weight.map(|weight| i64::from(weight.get()))),
+            side(|size| size.length),
+            side(|size| size.width),
+            side(|size| size.height),
+            Value::text(self.state.as_str()),
+            Value::Integer(Some(self.version.into())),
+            Value::Integer(Some(revision.number())),
+        ]
+    }
 }
 
 impl Table for Location {
@@ -65,6 +88,24 @@ impl Table for Location {
         "version",
         "revision",
     ];
+
+    fn values(&self, revision: Revision) -> Vec<Value<'_>> {
+        let (kind, first, last) = self.postal.as_ref().map_or((None, None, None), postal_columns);
+        vec![
+            Value::Uuid(Some(self.id.as_uuid())),
+            Value::Uuid(self.parent.map(LocationId::as_uuid)),
+            Value::text(self.kind.as_str()),
+            Value::Text(self.code.as_ref().map(|code| code.as_str().into())),
+            Value::text(self.name.as_str()),
+            Value::Text(Some(write_tags(&self.zones).into())),
+            Value::Text(kind.map(Cow::from)),
+            Value::Text(first.map(Cow::from)),
+            Value::Text(last.map(Cow::from)),
+            Value::text(self.state.as_str()),
+            Value::Integer(Some(self.version.into())),
+            Value::Integer(Some(revision.number())),
+        ]
+    }
 }
 
 impl Table for Rule {
@@ -90,6 +131,37 @@ impl Table for Rule {
         "version",
         "revision",
     ];
+
+    fn values(&self, revision: Revision) -> Vec<Value<'_>> {
+        let (product, class) = match &self.product {
+            ProductSelector::Any => (None, None),
+            ProductSelector::Class(class) => (None, Some(class.as_str())),
+            ProductSelector::Product(id) => (Some(id.as_uuid()), None),
+        };
+        let (location, zone) = match &self.place {
+            PlaceSelector::Any => (None, None),
+            PlaceSelector::Zone(zone) => (None, Some(zone.as_str())),
+            PlaceSelector::Location(id) => (Some(id.as_uuid()), None),
+        };
+        vec![
+            Value::Uuid(Some(self.id.as_uuid())),
+            Value::text(self.effect.as_str()),
+            Value::Uuid(product),
+            Value::Text(class.map(Cow::from)),
+            Value::Uuid(location),
+            Value::Text(zone.map(Cow::from)),
+            Value::Text(Some(selectors(self).into())),
+            Value::Integer(self.limits.max_weight_g.map(i64::from)),
+            Value::Integer(self.limits.max_side_mm.map(i64::from)),
+            Value::Integer(self.limits.max_quantity.map(i64::from)),
+            Value::Integer(self.validity.from().map(Timestamp::unix_micros)),
+            Value::Integer(self.validity.until().map(Timestamp::unix_micros)),
+            Value::text(self.note.as_str()),
+            Value::Boolean(self.deleted),
+            Value::Integer(Some(self.version.into())),
+            Value::Integer(Some(revision.number())),
+        ]
+    }
 }
 
 /// `SELECT every column FROM the table`, to be followed by a condition.
@@ -114,21 +186,27 @@ pub(super) async fn where_in<T, V>(
 ) -> Result<Vec<Stored<T>>, StoreError>
 where
     T: Table,
-    V: Clone + Send + Sync,
+    V: Clone + Send + Sync + PgHasArrayType,
     for<'q> V: sqlx::Encode<'q, sqlx::Sqlite> + sqlx::Encode<'q, sqlx::Postgres>,
     V: sqlx::Type<sqlx::Sqlite> + sqlx::Type<sqlx::Postgres>,
 {
     let mut found = Vec::new();
     for batch in values.chunks(BATCH_ROWS) {
-        let list = connection.placeholders(1, batch.len());
-        let sql = format!("{} WHERE {column} IN {list} {condition}", select::<T>());
-        let rows: Vec<T::Row> = on_database!(&mut *connection, c => {
-            let mut query = sqlx::query_as(AssertSqlSafe(sql)).persistent(batch.len() == BATCH_ROWS);
-            for value in batch {
-                query = query.bind(value.clone());
+        let list = match connection {
+            Connection::Sqlite(_) => format!("IN {}", connection.placeholders(1, batch.len())),
+            Connection::Postgres(_) => "= ANY ($1)".to_owned(),
+        };
+        let sql = AssertSqlSafe(format!("{} WHERE {column} {list} {condition}", select::<T>()));
+        let rows: Vec<T::Row> = match &mut *connection {
+            Connection::Sqlite(c) => {
+                let mut query = sqlx::query_as(sql).persistent(batch.len() == BATCH_ROWS);
+                for value in batch {
+                    query = query.bind(value.clone());
+                }
+                query.fetch_all(&mut **c).await?
             }
-            query.fetch_all(c).await?
-        });
+            Connection::Postgres(c) => sqlx::query_as(sql).bind(batch).fetch_all(&mut **c).await?,
+        };
         for row in rows {
             found.push(rows::read(row)?);
         }
@@ -136,123 +214,46 @@ where
     Ok(found)
 }
 
-/// `INSERT … VALUES … ON CONFLICT DO UPDATE` for so many rows.
-fn upsert<T: Table>(connection: &Connection<'_>, rows: usize) -> String {
-    let values = connection.placeholders(rows, T::COLUMNS.len());
+/// Writes objects as of a revision. What they name is there, or comes before them.
+pub(super) async fn save<T: Table>(
+    connection: &mut Connection<'_>,
+    objects: &[T],
+    revision: Revision,
+) -> Result<(), StoreError> {
+    match connection {
+        Connection::Sqlite(c) => {
+            for batch in objects.chunks(BATCH_ROWS) {
+                let places = Connection::Sqlite(&mut **c).placeholders(batch.len(), T::COLUMNS.len());
+                let sql = AssertSqlSafe(upsert::<T>(&format!("VALUES {places}")));
+                let mut query = sqlx::query(sql).persistent(batch.len() == BATCH_ROWS);
+                for value in batch.iter().flat_map(|object| object.values(revision)) {
+                    query = value.bind_to(query);
+                }
+                query.execute(&mut **c).await?;
+            }
+        }
+        Connection::Postgres(c) => {
+            for batch in objects.chunks(POSTGRES_WRITE_ROWS) {
+                let columns = columns(batch.iter().map(|object| object.values(revision)));
+                let sql = AssertSqlSafe(upsert::<T>(&select_from(&columns)));
+                let query = columns.into_iter().fold(sqlx::query(sql), |query, column| column.bind_to(query));
+                query.execute(&mut **c).await?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// `INSERT … ON CONFLICT DO UPDATE` of whatever gives rows.
+fn upsert<T: Table>(rows: &str) -> String {
     let (key, others) = (T::KEY, &T::COLUMNS[1..]);
     let sets: Vec<_> = others.iter().map(|column| format!("{column} = excluded.{column}")).collect();
     format!(
-        "INSERT INTO {} ({}) VALUES {values} ON CONFLICT ({key}) DO UPDATE SET {}",
+        "INSERT INTO {} ({}) {rows} ON CONFLICT ({key}) DO UPDATE SET {}",
         T::TABLE,
         T::COLUMNS.join(", "),
         sets.join(", ")
     )
-}
-
-/// Writes products as of a revision.
-pub(super) async fn save_products(
-    connection: &mut Connection<'_>,
-    products: &[Product],
-    revision: Revision,
-) -> Result<(), StoreError> {
-    for batch in products.chunks(BATCH_ROWS) {
-        let sql = upsert::<Product>(connection, batch.len());
-        on_database!(&mut *connection, c => {
-            let mut query = sqlx::query(AssertSqlSafe(sql)).persistent(batch.len() == BATCH_ROWS);
-            for product in batch {
-                query = query
-                    .bind(product.id.as_uuid())
-                    .bind(product.name.as_str())
-                    .bind(write_tags(&product.classes))
-                    .bind(product.weight.map(|weight| i64::from(weight.get())))
-                    .bind(product.size.map(|size| i64::from(size.length.get())))
-                    .bind(product.size.map(|size| i64::from(size.width.get())))
-                    .bind(product.size.map(|size| i64::from(size.height.get())))
-                    .bind(product.state.as_str())
-                    .bind(i64::from(product.version))
-                    .bind(revision.number());
-            }
-            query.execute(c).await?;
-        });
-    }
-    Ok(())
-}
-
-/// Writes locations as of a revision; a parent comes before its children.
-pub(super) async fn save_locations(
-    connection: &mut Connection<'_>,
-    locations: &[Location],
-    revision: Revision,
-) -> Result<(), StoreError> {
-    for batch in locations.chunks(BATCH_ROWS) {
-        let sql = upsert::<Location>(connection, batch.len());
-        on_database!(&mut *connection, c => {
-            let mut query = sqlx::query(AssertSqlSafe(sql)).persistent(batch.len() == BATCH_ROWS);
-            for location in batch {
-                let (kind, first, last) = location.postal.as_ref().map_or((None, None, None), postal_columns);
-                query = query
-                    .bind(location.id.as_uuid())
-                    .bind(location.parent.map(LocationId::as_uuid))
-                    .bind(location.kind.as_str())
-                    .bind(location.code.as_ref().map(Code::as_str))
-                    .bind(location.name.as_str())
-                    .bind(write_tags(&location.zones))
-                    .bind(kind)
-                    .bind(first)
-                    .bind(last)
-                    .bind(location.state.as_str())
-                    .bind(i64::from(location.version))
-                    .bind(revision.number());
-            }
-            query.execute(c).await?;
-        });
-    }
-    Ok(())
-}
-
-/// Writes rules as of a revision; what they name is there.
-pub(super) async fn save_rules(
-    connection: &mut Connection<'_>,
-    rules: &[Rule],
-    revision: Revision,
-) -> Result<(), StoreError> {
-    for batch in rules.chunks(BATCH_ROWS) {
-        let sql = upsert::<Rule>(connection, batch.len());
-        on_database!(&mut *connection, c => {
-            let mut query = sqlx::query(AssertSqlSafe(sql)).persistent(batch.len() == BATCH_ROWS);
-            for rule in batch {
-                let (product, class) = match &rule.product {
-                    ProductSelector::Any => (None, None),
-                    ProductSelector::Class(class) => (None, Some(class.as_str())),
-                    ProductSelector::Product(id) => (Some(id.as_uuid()), None),
-                };
-                let (location, zone) = match &rule.place {
-                    PlaceSelector::Any => (None, None),
-                    PlaceSelector::Zone(zone) => (None, Some(zone.as_str())),
-                    PlaceSelector::Location(id) => (Some(id.as_uuid()), None),
-                };
-                query = query
-                    .bind(rule.id.as_uuid())
-                    .bind(rule.effect.as_str())
-                    .bind(product)
-                    .bind(class)
-                    .bind(location)
-                    .bind(zone)
-                    .bind(selectors(rule))
-                    .bind(rule.limits.max_weight_g.map(i64::from))
-                    .bind(rule.limits.max_side_mm.map(i64::from))
-                    .bind(rule.limits.max_quantity.map(i64::from))
-                    .bind(rule.validity.from().map(Timestamp::unix_micros))
-                    .bind(rule.validity.until().map(Timestamp::unix_micros))
-                    .bind(rule.note.as_str())
-                    .bind(rule.deleted)
-                    .bind(i64::from(rule.version))
-                    .bind(revision.number());
-            }
-            query.execute(c).await?;
-        });
-    }
-    Ok(())
 }
 
 fn postal_columns(postal: &PostalMatcher) -> (Option<&'static str>, Option<&str>, Option<&str>) {
