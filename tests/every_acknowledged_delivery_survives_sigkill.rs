@@ -13,7 +13,7 @@ use crate::support::catalogue::{Shop, open_shop};
 use crate::support::databases::{Throwaway, on_both};
 use crate::support::deliveries::{id_of, order};
 use crate::support::process::Service;
-use crate::support::{clients, eventually, services};
+use crate::support::{clients, deliveries, eventually, services};
 
 const KILLS: usize = 20;
 const CALLERS: usize = 6;
@@ -47,7 +47,7 @@ async fn every_acknowledged_delivery_survives_sigkill(database: &impl AsyncFn() 
 
     let acknowledged = load.acknowledged.into_inner();
     let mut stored = HashMap::new();
-    for found in all(&delivery).await {
+    for found in deliveries::all(&delivery).await {
         let again = stored.insert(found.delivery_id.clone(), found);
         assert_eq!(again, None, "stored once");
     }
@@ -121,18 +121,4 @@ fn is_as_sent(stored: &wire::Delivery, sent: &wire::CreateDeliveryRequest) {
         (sent.quantity, &sent.external_reference)
     );
     assert_eq!((stored.state(), stored.version), (wire::DeliveryState::Confirmed, 1));
-}
-
-async fn all(delivery: &Service) -> Vec<wire::Delivery> {
-    let mut request = wire::ListDeliveriesRequest { page_size: 1_000, ..Default::default() };
-    let mut found = Vec::new();
-    loop {
-        let page =
-            clients::delivery(delivery).list_deliveries(request.clone()).await.expect("a page").into_inner();
-        found.extend(page.deliveries);
-        if page.next_page_token.is_empty() {
-            return found;
-        }
-        request.page_token = page.next_page_token;
-    }
 }

@@ -27,6 +27,7 @@ mod product_down_under_defer_and_back;
 mod product_down_under_strict_and_back;
 mod sigterm_ends_in_time_whatever_clients_do;
 mod the_same_id_twice_is_one_delivery;
+mod three_products_and_three_deliveries_share_the_work;
 mod tidy;
 mod two_product_processes_agree;
 mod waiting_for_a_revision_harms_nobody_else;

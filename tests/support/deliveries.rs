@@ -65,6 +65,21 @@ pub async fn stored_ids(service: &Service) -> Vec<String> {
     page.deliveries.into_iter().map(|delivery| delivery.delivery_id).collect()
 }
 
+/// All deliveries, newest first.
+pub async fn all(service: &Service) -> Vec<wire::Delivery> {
+    let mut request = wire::ListDeliveriesRequest { page_size: 1_000, ..Default::default() };
+    let mut found = Vec::new();
+    loop {
+        let page = clients::delivery(service).list_deliveries(request.clone()).await.expect("a page");
+        let page = page.into_inner();
+        found.extend(page.deliveries);
+        if page.next_page_token.is_empty() {
+            return found;
+        }
+        request.page_token = page.next_page_token;
+    }
+}
+
 /// How a delivery's references were checked.
 pub fn admission(delivery: &wire::Delivery) -> &wire::Admission {
     delivery.admission.as_ref().expect("always present")

@@ -16,6 +16,14 @@ pub async fn sum(page: SocketAddr, metric: &str, labels: &[&str]) -> u64 {
     values.reduce(|sum: u64, value| sum + value).unwrap_or_else(|| panic!("no {metric} {labels:?} in {text}"))
 }
 
+/// A label's value on the line of a metric that tells texts and no figure; none where there is no such line.
+pub async fn label(page: SocketAddr, metric: &str, label: &str) -> Option<String> {
+    let text = read(page).await;
+    let line = text.lines().find(|line| line.starts_with(&format!("{metric}{{")))?;
+    let (_, value) = line.split_once(&format!("{label}=\""))?;
+    Some(value.split_once('"')?.0.to_owned())
+}
+
 async fn read(page: SocketAddr) -> String {
     let mut connection = TcpStream::connect(page).await.expect("the admin port takes connections");
     let question = format!("GET /metrics HTTP/1.1\r\nhost: {page}\r\nconnection: close\r\n\r\n");

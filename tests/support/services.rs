@@ -43,10 +43,20 @@ pub async fn delivery_with(database_url: &str, product: SocketAddr, flags: &[&st
 
 /// A Delivery with more flags that asks several Products.
 pub async fn delivery_of(database_url: &str, products: &[SocketAddr], flags: &[&str]) -> Service {
+    delivery_at(None, database_url, products, flags).await
+}
+
+/// The same, on the address that another had.
+pub async fn delivery_at(
+    listen: Option<SocketAddr>,
+    database_url: &str,
+    products: &[SocketAddr],
+    flags: &[&str],
+) -> Service {
     let product_urls: Vec<_> = products.iter().map(|product| format!("http://{product}")).collect();
     let product_urls = product_urls.join(",");
     let arguments = ["--database-url", database_url, "--product-url", &product_urls];
-    let delivery = Service::start("delivery", None, &[&arguments, flags].concat()).await;
+    let delivery = Service::start("delivery", listen, &[&arguments, flags].concat()).await;
     until_health_is(&delivery, ServingStatus::Serving).await;
     delivery
 }

@@ -1,0 +1,324 @@
+//! Three Products on one database and three Deliveries on another are one Product and one Delivery: what any of them was told
+//! is true of all, also when one of each is killed and replaced while they work.
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use futures_util::future::join_all;
+use nix::sys::signal::Signal;
+use proto::delivery::v1 as wire;
+use proto::product::v1::catalogue_service_client::CatalogueServiceClient;
+use proto::product::v1::product_service_client::ProductServiceClient;
+use proto::product::v1::{BatchCanDeliverRequest, CreateProductRequest};
+use tonic::transport::Channel;
+use tonic::{Code, Request, Status};
+use tonic_types::StatusExt;
+use wire::delivery_service_client::DeliveryServiceClient;
+use wire::{AdmissionPolicy, AdmissionSource, DeliveryState};
+
+use crate::support::catalogue::{Shop, id, open_shop, product};
+use crate::support::databases::{Throwaway, on_postgres};
+use crate::support::deliveries::{admission, id_of, order};
+use crate::support::port::Port;
+use crate::support::process::Service;
+use crate::support::{clients, deliveries, eventually, metrics, questions, services};
+
+on_postgres!(three_products_and_three_deliveries_share_the_work);
+
+const PROCESSES: usize = 3;
+/// The one of each that is killed.
+const VICTIM: usize = 1;
+const CALLERS: usize = 6;
+/// Deferred while every Product hangs: more than a verifier claims at a time.
+const DEFERRED: usize = 240;
+/// Acknowledged before a kill and after a replacement.
+const SOME: usize = 60;
+/// A pause that leaves the machine to those who order.
+const BETWEEN_WRITES: Duration = Duration::from_millis(20);
+/// What is promised is a second; a busy machine may take some more.
+const GENEROUS: Duration = Duration::from_secs(5);
+/// A verifier that is killed holds up what it has claimed for half a minute.
+const VERIFIED_WITHIN: Duration = Duration::from_secs(60);
+const DIGEST: &str = "candeliver_catalogue_digest_info";
+
+async fn three_products_and_three_deliveries_share_the_work(database: &impl AsyncFn() -> Throwaway) {
+    let (product_database, delivery_database) = (database().await, database().await);
+    let pages: [_; PROCESSES] = std::array::from_fn(|_| Port::reserve());
+    let pages = pages.each_ref().map(|port| port.address);
+    let start_product =
+        async |place: usize, listen| start_product(&product_database, pages[place], listen).await;
+    let products = [start_product(0, None).await, start_product(1, None).await, start_product(2, None).await];
+    let addresses = products.each_ref().map(|product| product.address);
+    let start_delivery = async |listen| start_delivery(&delivery_database, &addresses, listen).await;
+    let deliveries = [start_delivery(None).await, start_delivery(None).await, start_delivery(None).await];
+    let shop = open_shop(&products[0]).await;
+    for product in &products {
+        visible(&clients::channel(product), &shop.revision).await.expect("the process follows");
+    }
+
+    let work = Work::new(shop, &products, &deliveries);
+    let signal_all = |signal| products.iter().for_each(|product| product.signal(signal));
+    signal_all(Signal::SIGSTOP);
+    join_all((0..CALLERS).map(|caller| work.defer_as(caller))).await;
+    signal_all(Signal::SIGCONT);
+    work.is_well().await;
+
+    let killing = async {
+        let [first, victim, third] = products;
+        work.does(SOME).await;
+        work.product_is_down.set(true);
+        let address = victim.kill();
+        work.does(SOME).await;
+        let products = [first, start_product(VICTIM, Some(address)).await, third];
+        work.product_is_down.set(false);
+
+        let [first, victim, third] = deliveries;
+        work.delivery_is_down.set(true);
+        let address = victim.kill();
+        work.does(SOME).await;
+        let deliveries = [first, start_delivery(Some(address)).await, third];
+        work.delivery_is_down.set(false);
+        work.does(SOME).await;
+        work.is_over.set(true);
+        (products, deliveries)
+    };
+    let callers = join_all((0..CALLERS).map(|caller| work.order_as(caller)));
+    let ((products, deliveries), _, ()) = tokio::join!(killing, callers, work.write());
+
+    all_is_as_acknowledged(&deliveries[VICTIM], &work).await;
+    for delivery in &deliveries {
+        println!(
+            "{} verified in {} rounds",
+            delivery.address,
+            delivery.log().matches("\"verified\"").count()
+        );
+    }
+    the_catalogues_are_the_same(&products, &pages).await;
+}
+
+async fn start_product(database: &Throwaway, page: SocketAddr, listen: Option<SocketAddr>) -> Service {
+    services::product_with(&database.url(), listen, &["--admin-listen", &page.to_string()]).await
+}
+
+async fn start_delivery(
+    database: &Throwaway,
+    products: &[SocketAddr],
+    listen: Option<SocketAddr>,
+) -> Service {
+    services::delivery_at(listen, &database.url(), products, &[]).await
+}
+
+/// Whether a process has come to a revision, which it is given a bounded time for.
+async fn visible(product: &Channel, token: &str) -> Result<(), Status> {
+    let question = BatchCanDeliverRequest { min_revision: Some(token.to_owned()), ..Default::default() };
+    let mut question = Request::new(question);
+    question.set_timeout(GENEROUS);
+    ProductServiceClient::new(product.clone()).batch_can_deliver(question).await.map(drop)
+}
+
+/// Each PENDING delivery was verified once, and every other one is as its caller was told.
+async fn all_is_as_acknowledged(delivery: &Service, work: &Work) {
+    let started = Instant::now();
+    let stored = loop {
+        let stored = deliveries::all(delivery).await;
+        let pending = stored.iter().filter(|delivery| delivery.state() == DeliveryState::Pending).count();
+        if pending == 0 {
+            break stored;
+        }
+        assert!(started.elapsed() < VERIFIED_WITHIN, "{pending} wait still");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    };
+    let acknowledged = work.acknowledged.borrow();
+    assert_eq!(
+        stored.len(),
+        acknowledged.len(),
+        "nothing is lost, and nothing is there that nobody asked for"
+    );
+    for delivery in stored {
+        let (sent, told) = acknowledged.get(&delivery.delivery_id).expect("somebody asked for it, once");
+        assert_eq!((&delivery.product_id, &delivery.location_id), (&sent.product_id, &sent.location_id));
+        assert_eq!(delivery.external_reference, sent.external_reference);
+        let is_good = sent.location_id == work.shop.city;
+        let verdict = if is_good { DeliveryState::Confirmed } else { DeliveryState::Rejected };
+        assert_eq!(delivery.state(), verdict, "{delivery:?}");
+        // Each change makes a version: one that was verified twice would have a third.
+        let (source, version) = match told {
+            DeliveryState::Pending => (AdmissionSource::Deferred, 2),
+            _ => (AdmissionSource::Live, 1),
+        };
+        assert_eq!((admission(&delivery).source(), delivery.version), (source, version), "{delivery:?}");
+    }
+}
+
+async fn the_catalogues_are_the_same(products: &[Service], pages: &[SocketAddr]) {
+    let digests = eventually("all have read the same", async || {
+        let mut told = Vec::new();
+        for (product, page) in products.iter().zip(pages) {
+            let token = questions::revision(product).await.expect("it answers");
+            let digest = metrics::label(*page, DIGEST, "digest").await.expect("it is loaded");
+            told.push((token, metrics::label(*page, DIGEST, "revision").await, digest));
+        }
+        if told.iter().all(|one| *one == told[0]) { Ok(told) } else { Err(told) }
+    })
+    .await;
+    println!("all at revision {:?} with digest {}", digests[0].1, digests[0].2);
+}
+
+/// What is done at once by those who order and by who writes.
+struct Work {
+    shop: Shop,
+    products: Vec<Channel>,
+    deliveries: Vec<Channel>,
+    /// What was sent and the state it was acknowledged in, by delivery id.
+    acknowledged: RefCell<HashMap<String, (wire::CreateDeliveryRequest, DeliveryState)>>,
+    product_is_down: Cell<bool>,
+    delivery_is_down: Cell<bool>,
+    is_over: Cell<bool>,
+}
+
+// === impl Work ===
+
+impl Work {
+    fn new(shop: Shop, products: &[Service], deliveries: &[Service]) -> Self {
+        Self {
+            shop,
+            products: products.iter().map(clients::channel).collect(),
+            deliveries: deliveries.iter().map(clients::channel).collect(),
+            acknowledged: RefCell::default(),
+            product_is_down: Cell::new(false),
+            delivery_is_down: Cell::new(false),
+            is_over: Cell::new(false),
+        }
+    }
+
+    /// Waits until so many more deliveries are acknowledged.
+    async fn does(&self, more: usize) {
+        let goal = self.acknowledged.borrow().len() + more;
+        eventually("deliveries are acknowledged", async || match self.acknowledged.borrow().len() {
+            enough if enough >= goal => Ok(()),
+            count => Err(count),
+        })
+        .await;
+    }
+
+    /// Milk goes to the city and not to the island.
+    fn order(&self, number: usize) -> wire::CreateDeliveryRequest {
+        let place = if number.is_multiple_of(3) { &self.shop.island } else { &self.shop.city };
+        let policy = if number.is_multiple_of(2) { AdmissionPolicy::Defer } else { AdmissionPolicy::Strict };
+        wire::CreateDeliveryRequest {
+            external_reference: format!("order {number}"),
+            admission_policy: policy.into(),
+            ..order(&self.shop.milk, place)
+        }
+    }
+
+    /// Orders what waits for Product, while all of Product hangs.
+    async fn defer_as(&self, caller: usize) {
+        for number in (caller..DEFERRED).step_by(CALLERS) {
+            let sent = wire::CreateDeliveryRequest {
+                admission_policy: AdmissionPolicy::Defer.into(),
+                ..self.order(number)
+            };
+            let state = self.create(number % PROCESSES, &sent).await.expect("DEFER takes it");
+            assert_eq!(state, DeliveryState::Pending);
+        }
+    }
+
+    /// Waits until each Delivery has found Product again.
+    async fn is_well(&self) {
+        for place in 0..PROCESSES {
+            let sent = wire::CreateDeliveryRequest {
+                admission_policy: AdmissionPolicy::Strict.into(),
+                ..self.order(1)
+            };
+            eventually("Product is found again", async || self.create(place, &sent).await).await;
+        }
+    }
+
+    /// Orders one delivery after the other, each at one Delivery after the other until one says what became of it.
+    async fn order_as(&self, caller: usize) {
+        let mut number = caller;
+        while !self.is_over.get() {
+            number += CALLERS;
+            let (sent, mut place) = (self.order(number), number);
+            eventually("an answer", async || {
+                place += 1;
+                let was_down = self.delivery_is_down.get();
+                match self.create(place % PROCESSES, &sent).await {
+                    Ok(_) => Ok(()),
+                    Err(status) if is_denial(&status) => {
+                        assert_eq!(sent.location_id, self.shop.island, "a wrong verdict");
+                        Ok(())
+                    }
+                    Err(status) => {
+                        let is_down = was_down || self.delivery_is_down.get();
+                        assert!(is_down && place % PROCESSES == VICTIM, "{status:?}");
+                        Err(outcome_unknown(status))
+                    }
+                }
+            })
+            .await;
+        }
+    }
+
+    async fn create(
+        &self,
+        place: usize,
+        sent: &wire::CreateDeliveryRequest,
+    ) -> Result<DeliveryState, Status> {
+        let mut client = DeliveryServiceClient::new(self.deliveries[place].clone());
+        let created = client.create_delivery(sent.clone()).await?.into_inner().delivery;
+        let state = created.expect("always present").state();
+        self.acknowledged.borrow_mut().insert(id_of(sent), (sent.clone(), state));
+        Ok(state)
+    }
+
+    /// Writes through one Product after the other. What one has written, all that live know in time.
+    async fn write(&self) {
+        let (mut number, mut slowest) = (0, Duration::ZERO);
+        while !self.is_over.get() {
+            number += 1;
+            let writer = number % PROCESSES;
+            let was_down = self.product_is_down.get();
+            let mut client = CatalogueServiceClient::new(self.products[writer].clone());
+            let product = Some(product(&id(), &format!("product {number}"), &[]));
+            let written = client.create_product(CreateProductRequest { product }).await;
+            let token = match written {
+                Ok(created) => created.into_inner().revision,
+                Err(status) => {
+                    self.is_of_the_killed(writer, was_down, status);
+                    continue;
+                }
+            };
+            let started = Instant::now();
+            for (reader, channel) in self.products.iter().enumerate() {
+                let was_down = self.product_is_down.get();
+                match visible(channel, &token).await {
+                    Ok(()) => slowest = slowest.max(started.elapsed()),
+                    Err(status) => self.is_of_the_killed(reader, was_down, status),
+                }
+            }
+            tokio::time::sleep(BETWEEN_WRITES).await;
+        }
+        println!("{number} writes; the slowest was seen by every Product after {slowest:?}");
+    }
+
+    fn is_of_the_killed(&self, place: usize, was_down: bool, status: Status) {
+        assert!(place == VICTIM && (was_down || self.product_is_down.get()), "{status:?}");
+        outcome_unknown(status);
+    }
+}
+
+fn is_denial(status: &Status) -> bool {
+    let has_reason = status.get_details_error_info().is_some_and(|info| info.reason == "NOT_DELIVERABLE");
+    status.code() == Code::FailedPrecondition && has_reason
+}
+
+/// The only errors that a killed server may leave behind.
+fn outcome_unknown(status: Status) -> Status {
+    let codes = [Code::Unavailable, Code::DeadlineExceeded, Code::Unknown, Code::Cancelled];
+    assert!(codes.contains(&status.code()), "{status:?}");
+    status
+}
