@@ -31,6 +31,9 @@ const PROCESSES: usize = 3;
 /// The one of each that is killed.
 const VICTIM: usize = 1;
 const CALLERS: usize = 6;
+/// From a caller's order to its next: shares no factor with the kinds of orders and the number of Deliveries, so that each
+/// caller comes by all of them.
+const STEP: usize = 7;
 /// Deferred while every Product hangs: more than a verifier claims at a time.
 const DEFERRED: usize = 240;
 /// Acknowledged before a kill and after a replacement.
@@ -221,7 +224,7 @@ impl Work {
                 admission_policy: AdmissionPolicy::Defer.into(),
                 ..self.order(number)
             };
-            let state = self.create(number % PROCESSES, &sent).await.expect("DEFER takes it");
+            let state = self.create(number / 3 % PROCESSES, &sent).await.expect("DEFER takes it");
             assert_eq!(state, DeliveryState::Pending);
         }
     }
@@ -239,10 +242,11 @@ impl Work {
 
     /// Orders one delivery after the other, each at one Delivery after the other until one says what became of it.
     async fn order_as(&self, caller: usize) {
-        let mut number = caller;
-        while !self.is_over.get() {
-            number += CALLERS;
-            let (sent, mut place) = (self.order(number), number);
+        for number in (caller..).step_by(STEP) {
+            if self.is_over.get() {
+                return;
+            }
+            let (sent, mut place) = (self.order(number), number / 3);
             eventually("an answer", async || {
                 place += 1;
                 let was_down = self.delivery_is_down.get();
