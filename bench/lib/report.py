@@ -58,9 +58,9 @@ def machine():
     return "; ".join(lines)
 
 
-def entry(rows, figures):
+def entry(rows, figures, load_before):
     """A group's rows, and the figures its plots are drawn from, as they are kept."""
-    return {"date": f"{datetime.date.today()}", "rows": [asdict(row) for row in rows], "figures": figures}
+    return {"date": f"{datetime.date.today()}", "load": load_before, "rows": [asdict(row) for row in rows], "figures": figures}
 
 
 def keep(groups):
@@ -91,7 +91,9 @@ def table(kept, groups):
 def write_readme(kept, groups):
     """Replaces what lies between the markers, and nothing else."""
     dates = sorted({kept[group]["date"] for group in groups if group in kept})
-    lines = [BEGIN, "", f"Measured {' to '.join(dates)} on {machine()}.", "",
+    load = max(kept[group]["load"] for group in groups if group in kept)
+    lines = [BEGIN, "", f"Measured {' to '.join(dates)} on {machine()}. Load average before, at most: {load:.1f}; "
+             "above 1 others were at work on these cores too, and the ratios say little.", "",
              "| what | to reach | seen | reached | printed by |", "|---|---|---|---|---|"]
     for group, row in rows_of(kept, groups):
         lines.append(f"| {row.what} | {row.reach} | {row.seen} | {mark(row)} | `./bench/run {group}` |")
