@@ -61,10 +61,10 @@ class Creators:
             return seen["per_second"]
         return once
 
-    def p50(self, name, calls):
+    def p50(self, name, calls, seconds=10):
         """Of so many creates, one after the other, in µs."""
         def once():
-            seen = load(self.ports[name], wire.CREATE_DELIVERY, self.order, seconds=20, calls=calls)
+            seen = load(self.ports[name], wire.CREATE_DELIVERY, self.order, seconds=seconds, calls=calls)
             self.counted[name] = self.counted.get(name, 0) + seen["ok"]
             return seen["p50_us"]
         return once

@@ -1,5 +1,6 @@
 """Processes that are measured: started on a core, waited for, and ended by id whatever happens."""
 import atexit
+import fcntl
 import http.client
 import os
 import pathlib
@@ -22,6 +23,8 @@ END_SECONDS = 30
 COMMAND_SECONDS = 600
 
 running = []
+# Files that stay open as long as this program lives.
+held = []
 
 
 class Failed(Exception):
@@ -93,9 +96,18 @@ def fresh():
 
 
 def prepare():
-    """The promise that all ends with this program."""
+    """The promise that all ends with this program, and that there is only one: they would measure one another."""
+    WORK.mkdir(parents=True, exist_ok=True)
+    only = open(WORK / "lock", "w", encoding="ascii")
+    try:
+        fcntl.flock(only, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        raise Failed("another one is at work") from error
+    held.append(only)
     atexit.register(shutil.rmtree, TMP, ignore_errors=True)
     atexit.register(stop_all)
+    # Said outright: whoever starts this in the background may have it ignored.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
 
 
