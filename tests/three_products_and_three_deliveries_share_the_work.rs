@@ -12,6 +12,7 @@ use proto::delivery::v1 as wire;
 use proto::product::v1::catalogue_service_client::CatalogueServiceClient;
 use proto::product::v1::product_service_client::ProductServiceClient;
 use proto::product::v1::{BatchCanDeliverRequest, CreateProductRequest};
+use tokio::time::interval;
 use tonic::transport::Channel;
 use tonic::{Code, Request, Status};
 use tonic_types::StatusExt;
@@ -23,7 +24,7 @@ use crate::support::databases::{Throwaway, on_postgres};
 use crate::support::deliveries::{admission, id_of, order};
 use crate::support::port::Port;
 use crate::support::process::Service;
-use crate::support::{clients, deliveries, eventually, metrics, questions, services};
+use crate::support::{clients, deliveries, eventually, eventually_within, metrics, questions, services};
 
 on_postgres!(three_products_and_three_deliveries_share_the_work);
 
@@ -38,8 +39,8 @@ const STEP: usize = 7;
 const DEFERRED: usize = 240;
 /// Acknowledged before a kill and after a replacement.
 const SOME: usize = 60;
-/// A pause that leaves the machine to those who order.
-const BETWEEN_WRITES: Duration = Duration::from_millis(20);
+/// The least time between two writes, which leaves the machine to those who order.
+const PACE: Duration = Duration::from_millis(20);
 /// What is promised is a second; a busy machine may take some more.
 const GENEROUS: Duration = Duration::from_secs(5);
 /// A verifier that is killed holds up what it has claimed for half a minute.
@@ -123,16 +124,14 @@ async fn visible(product: &Channel, token: &str) -> Result<(), Status> {
 
 /// Each PENDING delivery was verified once, and every other one is as its caller was told.
 async fn all_is_as_acknowledged(delivery: &Service, work: &Work) {
-    let started = Instant::now();
-    let stored = loop {
+    let stored = eventually_within(VERIFIED_WITHIN, "all are verified", async || {
         let stored = deliveries::all(delivery).await;
-        let pending = stored.iter().filter(|delivery| delivery.state() == DeliveryState::Pending).count();
-        if pending == 0 {
-            break stored;
+        match stored.iter().filter(|delivery| delivery.state() == DeliveryState::Pending).count() {
+            0 => Ok(stored),
+            pending => Err(pending),
         }
-        assert!(started.elapsed() < VERIFIED_WITHIN, "{pending} wait still");
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    };
+    })
+    .await;
     let acknowledged = work.acknowledged.borrow();
     assert_eq!(
         stored.len(),
@@ -282,7 +281,9 @@ impl Work {
     /// Writes through one Product after the other. What one has written, all that live know in time.
     async fn write(&self) {
         let (mut number, mut slowest) = (0, Duration::ZERO);
+        let mut pace = interval(PACE);
         while !self.is_over.get() {
+            pace.tick().await;
             number += 1;
             let writer = number % PROCESSES;
             let was_down = self.product_is_down.get();
@@ -304,7 +305,6 @@ impl Work {
                     Err(status) => self.is_of_the_killed(reader, was_down, status),
                 }
             }
-            tokio::time::sleep(BETWEEN_WRITES).await;
         }
         println!("{number} writes; the slowest was seen by every Product after {slowest:?}");
     }

@@ -30,13 +30,22 @@ use std::time::Duration;
 pub const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Asks until the answer is there; panics with the last one when patience is over.
-pub async fn eventually<T, E: std::fmt::Debug>(what: &str, mut ask: impl AsyncFnMut() -> Result<T, E>) -> T {
+pub async fn eventually<T, E: std::fmt::Debug>(what: &str, ask: impl AsyncFnMut() -> Result<T, E>) -> T {
+    eventually_within(PATIENCE, what, ask).await
+}
+
+/// The same with a patience of one's own.
+pub async fn eventually_within<T, E: std::fmt::Debug>(
+    patience: Duration,
+    what: &str,
+    mut ask: impl AsyncFnMut() -> Result<T, E>,
+) -> T {
     let started = std::time::Instant::now();
     loop {
         match ask().await {
             Ok(answer) => return answer,
-            Err(last) if started.elapsed() > PATIENCE => {
-                panic!("{what}: not within {PATIENCE:?}; last: {last:?}")
+            Err(last) if started.elapsed() > patience => {
+                panic!("{what}: not within {patience:?}; last: {last:?}")
             }
             Err(_) => tokio::time::sleep(Duration::from_millis(20)).await,
         }
