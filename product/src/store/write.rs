@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use chassis::database::{StoreError, Transaction};
+use chassis::database::{Connection, StoreError, Transaction};
 use chassis::on_database;
 use chassis::status::Violation;
 use deliverability::{Change, Location, Product, Rule};
@@ -282,9 +282,9 @@ fn admit<T: Checked>(draft: &mut Draft, wanted: T) -> Result<Effect, Refusal> {
     Ok(if before.is_some() { Effect::Updated } else { Effect::Created })
 }
 
-async fn notify(transaction: &mut Transaction) -> Result<(), StoreError> {
-    if let Transaction::Postgres(transaction) = transaction {
-        sqlx::query(NOTIFY).execute(&mut **transaction).await?;
+async fn notify(transaction: &mut Transaction<'_>) -> Result<(), StoreError> {
+    if let Connection::Postgres(connection) = transaction.connection() {
+        sqlx::query(NOTIFY).execute(connection).await?;
     }
     Ok(())
 }
