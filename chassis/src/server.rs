@@ -73,6 +73,7 @@ where
     let shared = Shared {
         calls: calls.clone(),
         connections: connections.clone(),
+        busy_poll: settings.busy_poll(),
         shutdown: shutdown.clone(),
         cutting,
         reports,

@@ -1,12 +1,14 @@
 //! One serving thread: a current-thread runtime that drives its own share of the connections. (The multi-threaded
 //! runtime serves a third less on each core: it flushes about once for each answer.)
 
+mod busy;
 mod handed;
 
 use std::io;
 use std::net::TcpStream as StdStream;
+use std::sync::Arc;
 use std::sync::mpsc::{self, RecvTimeoutError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use futures_util::stream;
 use tokio::sync::mpsc as queue;
@@ -14,6 +16,7 @@ use tokio::sync::mpsc as queue;
 use crate::connections::{ConnectionLimits, Seldom, serve_connections};
 use crate::services::{CallLimits, Services};
 use crate::shutdown::Shutdown;
+use busy::Arrivals;
 use handed::{Handed, Seat, Seats};
 
 /// Accepted connections that a runtime has not looked at yet. It looks thousands of times a second, so a full queue
@@ -31,6 +34,8 @@ pub(super) struct Runtime {
 pub(super) struct Shared {
     pub(super) calls: CallLimits,
     pub(super) connections: ConnectionLimits,
+    /// How long a thread looks for further bytes before it sleeps; `None`: it sleeps at once.
+    pub(super) busy_poll: Option<Duration>,
     pub(super) shutdown: Shutdown,
     /// The drain's deadline: drop what is left.
     pub(super) cutting: Shutdown,
@@ -93,9 +98,14 @@ async fn serve(
 ) {
     let services = make_services().with_limits(shared.calls.clone());
     let _ = shared.reports.send(Report::Serving);
-    let incoming = stream::unfold(queued, |mut queued: queue::Receiver<_>| async move {
+    let arrivals = shared.busy_poll.map(|at_most| {
+        let arrivals = Arc::new(Arrivals::default());
+        tokio::spawn(Arc::clone(&arrivals).poll_busily(at_most));
+        arrivals
+    });
+    let incoming = stream::unfold(queued, |mut queued: queue::Receiver<_>| async {
         let (connection, seat) = queued.recv().await?;
-        Some((Handed::new(connection, seat), queued))
+        Some((Handed::new(connection, seat, arrivals.clone()), queued))
     });
     tokio::select! {
         () = serve_connections(incoming, services, shared.connections.clone(), shared.shutdown.clone()) => {}

@@ -223,7 +223,7 @@ pub(super) async fn save<T: Table>(
     match connection {
         Connection::Sqlite(c) => {
             for batch in objects.chunks(BATCH_ROWS) {
-                let places = Connection::Sqlite(&mut **c).placeholders(batch.len(), T::COLUMNS.len());
+                let places = Connection::Sqlite(c).placeholders(batch.len(), T::COLUMNS.len());
                 let sql = AssertSqlSafe(upsert::<T>(&format!("VALUES {places}")));
                 let mut query = sqlx::query(sql).persistent(batch.len() == BATCH_ROWS);
                 for value in batch.iter().flat_map(|object| object.values(revision)) {

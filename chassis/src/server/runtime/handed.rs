@@ -10,6 +10,8 @@ use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
+use super::busy::Arrivals;
+
 /// Counts the connections of one runtime.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Seats(Arc<AtomicUsize>);
@@ -23,6 +25,8 @@ pub(super) struct Seat(Arc<AtomicUsize>);
 pub(super) struct Handed {
     stream: TcpStream,
     _seat: Seat,
+    /// Who wants to know that bytes have come.
+    arrivals: Option<Arc<Arrivals>>,
 }
 
 // === impl Seats ===
@@ -48,8 +52,8 @@ impl Drop for Seat {
 
 impl Handed {
     /// The connection, its readiness from now on watched by the runtime that this is called on.
-    pub(super) fn new(stream: StdStream, seat: Seat) -> io::Result<Self> {
-        TcpStream::from_std(stream).map(|stream| Self { stream, _seat: seat })
+    pub(super) fn new(stream: StdStream, seat: Seat, arrivals: Option<Arc<Arrivals>>) -> io::Result<Self> {
+        TcpStream::from_std(stream).map(|stream| Self { stream, _seat: seat, arrivals })
     }
 }
 
@@ -59,7 +63,11 @@ impl AsyncRead for Handed {
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(cx, buffer)
+        let polled = Pin::new(&mut self.stream).poll_read(cx, buffer);
+        if let (Poll::Ready(_), Some(arrivals)) = (&polled, &self.arrivals) {
+            arrivals.note();
+        }
+        polled
     }
 }
 
