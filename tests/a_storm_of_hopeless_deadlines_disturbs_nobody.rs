@@ -35,7 +35,8 @@ async fn a_storm_of_hopeless_deadlines_disturbs_nobody() {
     let product = services::product(&product_database).await;
     catalogue::stock(&product, &shop).await;
     let (faults, page) = (Faults::in_front_of(product.address), Port::reserve());
-    let flags = ["--admin-listen", &page.address.to_string()];
+    // Each question is a stream of its own, which is the worst that a connection can meet.
+    let flags = ["--admin-listen", &page.address.to_string(), "--product-batch-max", "1"];
     let delivery = services::delivery_with(&database.url(), faults.address, &flags).await;
     let callers = Callers::of(&delivery, &shop).await;
     faults.begin(Fault::Delay(AWAY));

@@ -84,9 +84,9 @@ def sqlite_url(name):
     return f"sqlite://{TMP / name}.db"
 
 
-def product(name, url, core=SERVER_CORE, under=()):
+def product(name, url, core=SERVER_CORE, under=(), flags=()):
     """A Product that serves what its database holds."""
-    started = Service("product", name, ["--database-url", url], core, under)
+    started = Service("product", name, ["--database-url", url, *flags], core, under)
     started.until_serving()
     return started
 
@@ -106,9 +106,9 @@ def import_catalogue(service, catalogue):
     return time.monotonic() - begun
 
 
-def sample_product(name, core=SERVER_CORE, under=()):
+def sample_product(name, core=SERVER_CORE, under=(), flags=()):
     """A Product with the sample catalogue."""
-    started = product(name, sqlite_url(name), core, under)
+    started = product(name, sqlite_url(name), core, under, flags)
     import_catalogue(started, SAMPLE)
     return started
 

@@ -5,7 +5,6 @@
 //! within its own deadline and at its own cost to the budget.
 
 use std::pin::pin;
-use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -15,6 +14,7 @@ use tokio::time::{Instant, sleep};
 use tonic::Status;
 use tower::Service;
 
+use crate::caller::Caller;
 use crate::deadline::AttemptTime;
 use crate::endpoints::Endpoint;
 use crate::refusal::CallError;
@@ -58,13 +58,14 @@ pub(crate) struct Turn<Q, A> {
 /// The lines of one stack, one for each endpoint.
 pub(crate) struct Lines<Q, A> {
     settings: BatchSettings,
+    caller: Arc<Caller>,
     lines: Mutex<Vec<Arc<Line<Q, A>>>>,
-    /// Sends what waits, in a task of its own: any of the callers may give up.
-    send: Box<dyn Fn(Turn<Q, A>) + Send + Sync>,
+    /// Sends what waits in a line, in a task of its own: any of the callers may give up.
+    send: Box<dyn Fn(Arc<Self>, Arc<Line<Q, A>>) + Send + Sync>,
 }
 
-/// The calls of one runtime to one endpoint. The bulkhead, which lies outside, bounds them.
-struct Line<Q, A> {
+/// The calls of one runtime to one endpoint. The bulkhead, which lies outside, bounds those that somebody waits for.
+pub(crate) struct Line<Q, A> {
     endpoint: Arc<Endpoint>,
     queue: Mutex<Queue<Q, A>>,
 }
@@ -98,15 +99,17 @@ where
         S: Service<Attempt<B>, Response = Answers<A>, Error = Status, Future: Send>,
     {
         let sender = stack.clone();
-        let send = move |turn: Turn<Q, A>| match Handle::try_current() {
-            Ok(runtime) => {
-                let stack = sender.clone();
-                drop(runtime.spawn(async move { turn.send_batch::<S, B>(&stack).await }));
+        let send = move |lines: Arc<Lines<Q, A>>, line| {
+            let stack = sender.clone();
+            // The turn begins inside the task: a runtime that ends drops the task before, and nobody is left to be sent.
+            let sending = async move { Turn { lines, line }.send_batch::<S, B>(&stack).await };
+            if let Ok(runtime) = Handle::try_current() {
+                drop(runtime.spawn(sending));
             }
-            // The runtime has ended, and with it everybody who waits.
-            Err(_) => turn.line.queue().waiting.clear(),
         };
-        let lines = Lines { settings, lines: Mutex::default(), send: Box::new(send) };
+        let settings = BatchSettings { max_calls: settings.max_calls.max(1), ..settings };
+        let caller = Arc::clone(stack.caller());
+        let lines = Lines { settings, caller, lines: Mutex::default(), send: Box::new(send) };
         Self { stack, lines: Arc::new(lines) }
     }
 
@@ -153,6 +156,12 @@ impl<Q, A> Lines<Q, A> {
         }
         let (answer, answered) = oneshot::channel();
         queue.waiting.push(Member { message: message(), until: time.until, answer });
+        // A whole batch need not wait for its turn.
+        let is_whole = queue.waiting.len().is_multiple_of(self.settings.max_calls);
+        drop(queue);
+        if is_whole {
+            (self.send)(Arc::clone(self), line);
+        }
         Seat::Behind(answered)
     }
 
@@ -162,7 +171,8 @@ impl<Q, A> Lines<Q, A> {
         if let Some(line) = lines.iter().find(|line| line.endpoint.id == endpoint.id) {
             return Arc::clone(line);
         }
-        lines.retain(|line| Arc::strong_count(&line.endpoint) > 1);
+        let current = self.caller.endpoints.current();
+        lines.retain(|line| current.iter().any(|endpoint| endpoint.id == line.endpoint.id));
         let queue = Queue { is_taken: false, waiting: Vec::new() };
         let line = Arc::new(Line { endpoint: Arc::clone(endpoint), queue: Mutex::new(queue) });
         lines.push(Arc::clone(&line));
@@ -177,10 +187,13 @@ impl<Q, A> Line<Q, A> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The next batch: those whose callers still wait and have the time for an attempt.
-    fn next_batch(&self, max_calls: usize, worth_it_until: Instant) -> Vec<Member<Q, A>> {
+    /// The next batch: those whose callers still wait and have the time for an attempt, which must last until then.
+    fn next_batch(&self, max_calls: usize, at_least: Instant) -> Vec<Member<Q, A>> {
         let mut queue = self.queue();
-        queue.waiting.retain(|member| !member.answer.is_closed() && member.until >= worth_it_until);
+        let is_hopeless = |member: &mut Member<Q, A>| member.answer.is_closed() || member.until < at_least;
+        for hopeless in queue.waiting.extract_if(.., is_hopeless) {
+            answer(hopeless.answer, None);
+        }
         let count = queue.waiting.len().min(max_calls);
         let later = queue.waiting.split_off(count);
         std::mem::replace(&mut queue.waiting, later)
@@ -223,14 +236,17 @@ impl<Q, A> Turn<Q, A> {
         let floor = caller.settings.deadline.floor;
         let members = self.line.next_batch(self.lines.settings.max_calls, now + floor);
         let Some(until) = members.iter().map(|member| member.until).max() else { return };
-        let (messages, callers): (Vec<_>, Vec<_>) =
+        let (messages, mut callers): (Vec<_>, Vec<_>) =
             members.into_iter().map(|member| (member.message, member.answer)).unzip();
-        caller.counts.batches.fetch_add(1, Ordering::Relaxed);
-        caller.counts.batched.fetch_add(callers.len() as u64, Ordering::Relaxed);
 
         let time = AttemptTime { until, timeout: until - now };
-        let endpoint = Arc::clone(&self.line.endpoint);
-        let sent = self.hold(stack.attempt_together(&endpoint, B::from(messages), time, now)).await;
+        let (endpoint, count) = (Arc::clone(&self.line.endpoint), callers.len());
+        let sending = self.hold(stack.attempt_together(&endpoint, B::from(messages), count, time, now));
+        let sent = tokio::select! {
+            biased;
+            sent = sending => sent,
+            () = nobody_waits(&mut callers) => return,
+        };
         match sent {
             None => callers.into_iter().for_each(|caller| answer(caller, None)),
             Some(Ok(answers)) => {
@@ -240,7 +256,7 @@ impl<Q, A> Turn<Q, A> {
                 }
             }
             Some(Err(failed)) => {
-                let failed = Failed { in_company: callers.len() > 1, ..failed };
+                let failed = Failed { in_company: count > 1, ..failed };
                 callers.into_iter().for_each(|caller| answer(caller, Some(Err(failed.clone()))));
             }
         }
@@ -253,7 +269,7 @@ impl<Q, A> Drop for Turn<Q, A> {
         queue.is_taken = !queue.waiting.is_empty();
         if queue.is_taken {
             drop(queue);
-            (self.lines.send)(Self { lines: Arc::clone(&self.lines), line: Arc::clone(&self.line) });
+            (self.lines.send)(Arc::clone(&self.lines), Arc::clone(&self.line));
         }
     }
 }
@@ -261,4 +277,11 @@ impl<Q, A> Drop for Turn<Q, A> {
 /// An error means that the caller gave up.
 fn answer<A>(caller: oneshot::Sender<Shared<A>>, shared: Shared<A>) {
     let _ = caller.send(shared);
+}
+
+/// Ends when every caller has given up.
+async fn nobody_waits<A>(callers: &mut [oneshot::Sender<Shared<A>>]) {
+    for caller in callers {
+        caller.closed().await;
+    }
 }

@@ -25,7 +25,7 @@ use crate::caller::Caller;
 use crate::deadline::AttemptTime;
 use crate::endpoints::{Endpoint, Nowhere, Tried, Wanted};
 use crate::hedge::Latencies;
-use crate::outcome::{Again, Pushback};
+use crate::outcome::{Again, Kind, Pushback};
 use crate::refusal::{CallError, Cause, Refusal};
 use crate::retry::{Circumstances, Next, Retries};
 
@@ -135,6 +135,10 @@ impl<S: Clone> Stack<S> {
             let failed = match self.attempts(&message, &mut progress, attempt_time, now, lines).await {
                 Ok(answer) => return Ok(answer),
                 Err(End::Nowhere(nowhere)) => return Err(self.nowhere(progress, nowhere)),
+                Err(End::NotLetThrough) => {
+                    now = Instant::now();
+                    continue;
+                }
                 Err(End::Failed(failed)) => failed,
             };
             now = Instant::now();
@@ -204,10 +208,13 @@ impl<S: Clone> Stack<S> {
                 None => first.run(message, caller, time).await,
                 Some(wait) => self.hedged(message, progress, first, wait, time).await,
             };
-            match ended {
-                Some(ended) => return ended.map_err(End::Failed),
-                None => progress.unbegin(&endpoint),
-            }
+            return match ended {
+                Some(ended) => ended.map_err(End::Failed),
+                None => {
+                    progress.unbegin();
+                    Err(End::NotLetThrough)
+                }
+            };
         }
     }
 
@@ -216,6 +223,7 @@ impl<S: Clone> Stack<S> {
         &self,
         endpoint: &Endpoint,
         message: B,
+        calls: usize,
         time: AttemptTime,
         begun: Instant,
     ) -> Shared<A>
@@ -223,6 +231,8 @@ impl<S: Clone> Stack<S> {
         S: Service<Attempt<B>, Response = A, Error = Status>,
     {
         let way = self.way(endpoint, begun)?;
+        self.caller.counts.batches.fetch_add(1, Ordering::Relaxed);
+        self.caller.counts.batched.fetch_add(calls as u64, Ordering::Relaxed);
         let patience = Patience::Usual;
         let attempt = Try { caller: &self.caller, way, time, begun, previous_attempts: 0, patience };
         Some(attempt.run(message).await)
@@ -269,10 +279,12 @@ impl<S: Clone> Stack<S> {
             chance: caller.random.fraction(),
         };
         let mut meaning = failed.meaning;
-        if failed.in_company && meaning.again == Again::No {
-            // What was wrong may be another call's. By itself this one finds out.
+        let may_be_anothers = matches!(meaning.kind, Kind::Failed | Kind::Answered) && failed.in_company;
+        if may_be_anothers && meaning.again == Again::No {
+            // What was wrong may be another call's. By itself this one finds out, and is not charged for it: all of them
+            // together have cost one attempt.
             progress.alone = true;
-            meaning.again = Again::Yes;
+            meaning.again = Again::Unprocessed;
         }
         progress.retries.next(&meaning, &caller.budget, around)
     }
@@ -301,6 +313,8 @@ impl<S: Clone> Stack<S> {
 /// Why an attempt, or two, brought no answer.
 enum End {
     Nowhere(Nowhere),
+    /// It waited for others, and when its turn came the breaker had opened, or no time was left: nothing was sent.
+    NotLetThrough,
     Failed(Failed),
 }
 

@@ -49,9 +49,9 @@ impl Progress {
         }
     }
 
-    /// It did not: nothing was sent.
-    pub(super) fn unbegin(&mut self, endpoint: &Endpoint) {
-        self.tried.retain(|tried| *tried != endpoint.id);
+    /// The last one did not: nothing was sent.
+    pub(super) fn unbegin(&mut self) {
+        self.tried.pop();
         self.attempts -= 1;
     }
 }

@@ -8,13 +8,14 @@ use std::task::{Context, Poll};
 use resilience::batch::{Answers, BatchSettings, Batching};
 use resilience::breaker::{CallEnd, State};
 use resilience::budget::BudgetSettings;
+use resilience::hedge::HedgeSettings;
 use resilience::outcome::Kind;
 use resilience::{Attempt, CallSettings, Cause, Stack};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tonic::{Code, Status};
 
-use crate::support::{Client, Does, World, ms, settings};
+use crate::support::{Client, Does, World, address, ms, settings};
 
 /// The number that makes everything fail that it goes with.
 const POISON: u32 = 1_000;
@@ -164,6 +165,26 @@ async fn no_batch_has_more_calls_than_it_may() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_whole_batch_waits_for_nobody() {
+    let world = World::default();
+    let (batching, _, sent) = batching(&world, 1, settings());
+    world.tell(0, Does::Hangs);
+    let first = begin(&batching, 0, 1_000).await;
+    world.tell(0, Does::Answers);
+    let began = Instant::now();
+    let mut behind = Vec::new();
+    for number in 1..=4 {
+        behind.push(begin(&batching, number, 1_000).await);
+    }
+    for call in behind {
+        call.await.unwrap().unwrap();
+    }
+    assert_eq!(began.elapsed(), ms(0));
+    assert_eq!(sent.all(), [vec![0], vec![1, 2, 3, 4]]);
+    first.abort();
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_answer_that_does_not_come_holds_up_those_behind_it_for_as_long_as_patience_lasts() {
     let world = World::default();
     let (batching, _, sent) = batching(&world, 1, settings());
@@ -273,9 +294,10 @@ async fn a_batch_that_fails_is_one_failure_and_each_of_its_calls_is_tried_again(
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_call_that_makes_its_batch_fail_harms_no_other() {
+async fn a_call_that_makes_its_batch_fail_harms_no_other_even_if_the_budget_is_spent() {
     let world = World::default();
-    let (batching, _, sent) = batching(&world, 1, settings());
+    let budget = BudgetSettings { per_ten_thousand: 0, capacity_tokens: 0, ..settings().budget };
+    let (batching, _, sent) = batching(&world, 1, CallSettings { budget, ..settings() });
     world.tell(0, Does::AnswersAfter(ms(2)));
     let mut calls = Vec::new();
     for number in [0, 1, POISON, 2] {
@@ -294,6 +316,94 @@ async fn a_call_that_makes_its_batch_fail_harms_no_other() {
     }
     assert_eq!(sent.all()[..2], [vec![0], vec![1, POISON, 2]]);
     assert!(sent.all()[2..].iter().all(|sent| sent.len() == 1), "{:?}", sent.all());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_batch_that_an_endpoint_has_no_room_for_is_not_sent_again_call_by_call() {
+    let world = World::default();
+    let (batching, stack, sent) = batching(&world, 1, settings());
+    world.tell(0, Does::AnswersAfter(ms(2)));
+    let first = begin(&batching, 0, 1_000).await;
+    let together = [begin(&batching, 1, 1_000).await, begin(&batching, 2, 1_000).await];
+    world.tell(0, Does::Fails(Status::resource_exhausted("x")));
+    first.await.unwrap().unwrap();
+    for call in together {
+        assert_eq!(call.await.unwrap().unwrap_err().attempts, 1);
+    }
+    assert_eq!(sent.all(), [vec![0], vec![1, 2]]);
+    assert_eq!(stack.caller().totals().resends, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_batch_that_nobody_waits_for_any_more_is_cancelled() {
+    let world = World::default();
+    let (batching, stack, _) = batching(&world, 1, settings());
+    world.tell(0, Does::AnswersAfter(ms(2)));
+    let first = begin(&batching, 0, 1_000).await;
+    let together = [begin(&batching, 1, 1_000).await, begin(&batching, 2, 1_000).await];
+    world.tell(0, Does::Hangs);
+    first.await.unwrap().unwrap();
+    tokio::task::yield_now().await;
+    together.iter().for_each(JoinHandle::abort);
+    tokio::time::sleep(ms(1)).await;
+    assert_eq!((attempts(&stack, Kind::Cancelled), attempts(&stack, Kind::TimedOut)), (1, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_that_waits_long_in_the_line_is_hedged_elsewhere() {
+    let world = World::default();
+    let hedge = Some(HedgeSettings { quantile: 0.5, min_wait: ms(1) });
+    let (batching, stack, _) = batching(&world, 2, CallSettings { hedge, ..settings() });
+    (0..2).for_each(|endpoint| world.tell(endpoint, Does::AnswersAfter(ms(1))));
+    for number in 0..200 {
+        batching.call(number, None).await.unwrap();
+    }
+    world.tell(0, Does::Hangs);
+    let mut calls = Vec::new();
+    for number in 0..3 {
+        calls.push(begin(&batching, number, 1_000).await);
+    }
+    let began = Instant::now();
+    for call in calls {
+        assert_eq!(call.await.unwrap().unwrap(), 1);
+    }
+    assert!(began.elapsed() <= ms(20), "{:?}", began.elapsed());
+    assert!(stack.caller().totals().hedges > 0);
+    tokio::time::sleep(ms(1_500)).await;
+    for endpoint in stack.caller().endpoints().current().iter() {
+        assert_eq!(endpoint.load.in_flight(), 0);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_endpoint_that_is_gone_is_let_go_by_the_lines_of_every_runtime() {
+    let world = World::default();
+    let (one, stack, _) = batching(&world, 1, settings());
+    let other = Batching::new::<Vec<u32>>(stack.clone(), BATCH);
+    let gone = Arc::downgrade(&stack.caller().endpoints().current()[0]);
+    for number in 1..=2 {
+        one.call(number, None).await.unwrap();
+        other.call(number, None).await.unwrap();
+        stack.caller().endpoints().set(&[address(number as usize)]);
+    }
+    one.call(3, None).await.unwrap();
+    other.call(3, None).await.unwrap();
+    assert!(gone.upgrade().is_none());
+}
+
+#[test]
+fn a_runtime_that_ends_with_calls_in_a_line_ends() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let world = World::default();
+    let (batching, stack, _) = batching(&world, 1, settings());
+    world.tell(0, Does::Hangs);
+    runtime.block_on(async {
+        for number in 0..3 {
+            drop(begin(&batching, number, 1_000).await);
+        }
+    });
+    drop(runtime);
+    assert_eq!(stack.caller().in_flight(), 0);
 }
 
 #[tokio::test(start_paused = true)]
