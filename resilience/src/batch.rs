@@ -55,13 +55,15 @@ pub(crate) struct Turn<Q, A> {
     line: Arc<Line<Q, A>>,
 }
 
+type SendLine<Q, A> = Box<dyn Fn(Arc<Lines<Q, A>>, Arc<Line<Q, A>>) + Send + Sync>;
+
 /// The lines of one stack, one for each endpoint.
 pub(crate) struct Lines<Q, A> {
     settings: BatchSettings,
     caller: Arc<Caller>,
     lines: Mutex<Vec<Arc<Line<Q, A>>>>,
     /// Sends what waits in a line, in a task of its own: any of the callers may give up.
-    send: Box<dyn Fn(Arc<Self>, Arc<Line<Q, A>>) + Send + Sync>,
+    send: SendLine<Q, A>,
 }
 
 /// The calls of one runtime to one endpoint. The bulkhead, which lies outside, bounds those that somebody waits for.
