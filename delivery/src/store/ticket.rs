@@ -1,11 +1,16 @@
-//! The way back from a batch to one caller.
+//! The way back from a batch to its callers.
 
 use chassis::database::StoreError;
+use tokio::runtime::Handle;
 use tokio::sync::oneshot::{self, Receiver, Sender};
 
 /// Where one answer goes.
 #[derive(Debug)]
-pub(super) struct Ticket<T, E = StoreError>(Sender<Result<T, E>>);
+pub(super) struct Ticket<T, E = StoreError> {
+    caller: Sender<Result<T, E>>,
+    /// Where the caller waits.
+    runtime: Handle,
+}
 
 /// The caller's end of a ticket.
 pub(super) struct Answer<T, E = StoreError>(Receiver<Result<T, E>>);
@@ -13,19 +18,40 @@ pub(super) struct Answer<T, E = StoreError>(Receiver<Result<T, E>>);
 // === impl Ticket ===
 
 impl<T, E> Ticket<T, E> {
+    /// For a caller on the runtime that this is called on.
     pub(super) fn new() -> (Self, Answer<T, E>) {
-        let (sender, receiver) = oneshot::channel();
-        (Self(sender), Answer(receiver))
+        let (caller, receiver) = oneshot::channel();
+        (Self { caller, runtime: Handle::current() }, Answer(receiver))
     }
 
     /// Whether anybody still waits for the answer.
     pub(super) fn is_wanted(&self) -> bool {
-        !self.0.is_closed()
+        !self.caller.is_closed()
     }
 
     /// Gives the answer. A caller that gave up does not get it.
     pub(super) fn answer(self, answer: Result<T, E>) {
-        drop(self.0.send(answer));
+        drop(self.caller.send(answer));
+    }
+}
+
+/// Gives many answers, those of one runtime there and all at once. Given from here, each would wake its runtime by itself,
+/// which then would write it out before the next one comes.
+pub(super) fn answer_all<T, E>(answers: impl Iterator<Item = (Ticket<T, E>, Result<T, E>)>)
+where
+    T: Send + 'static,
+    E: Send + 'static,
+{
+    let mut runtimes: Vec<(Handle, Vec<_>)> = Vec::new();
+    for (ticket, answer) in answers {
+        let id = ticket.runtime.id();
+        match runtimes.iter_mut().find(|(runtime, _)| runtime.id() == id) {
+            Some((_, answers)) => answers.push((ticket, answer)),
+            None => runtimes.push((ticket.runtime.clone(), vec![(ticket, answer)])),
+        }
+    }
+    for (runtime, answers) in runtimes {
+        runtime.spawn(async move { answers.into_iter().for_each(|(ticket, answer)| ticket.answer(answer)) });
     }
 }
 

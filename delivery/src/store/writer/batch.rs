@@ -7,7 +7,7 @@ use super::attempt::Committed;
 use super::{Change, Create};
 use crate::domain::{Delivery, Refusal};
 use crate::store::create::Created;
-use crate::store::ticket::Ticket;
+use crate::store::ticket::{Ticket, answer_all};
 use crate::store::transition::TransitionError;
 
 /// What is wanted of the writer.
@@ -102,26 +102,26 @@ impl Batch {
     }
 
     pub(super) fn fail(self, error: &StoreError) {
-        self.creates.into_iter().for_each(|create| create.ticket.answer(Err(error.clone())));
-        self.changes.into_iter().for_each(|change| change.ticket.answer(Err(error.clone().into())));
+        answer_all(self.creates.into_iter().map(|create| (create.ticket, Err(error.clone()))));
+        answer_all(self.changes.into_iter().map(|change| (change.ticket, Err(error.clone().into()))));
     }
 
     pub(super) fn answer(self, committed: Committed) {
         let doubt = self.doubt.as_ref();
-        for (create, found) in self.creates.into_iter().zip(committed.created) {
+        let creates = self.creates.into_iter().zip(committed.created);
+        answer_all(creates.map(|(Waiting { wanted, ticket, .. }, found)| {
             // The most common by far: it is stored as it was sent.
-            let created = match found {
-                None => Ok(Created::Stored(create.wanted.delivery)),
-                Some(found) => found,
-            };
-            create.ticket.answer(match (created, doubt) {
+            let created = found.unwrap_or(Ok(Created::Stored(wanted.delivery)));
+            let answer = match (created, doubt) {
                 // A commit that is still on its way through the database is not seen yet.
                 (Ok(Created::Lapsed | Created::TooManyPending), Some(doubt)) => Err(doubt.clone()),
                 (created, _) => created,
-            });
-        }
-        for (change, changed) in self.changes.into_iter().zip(committed.changed) {
-            change.ticket.answer(match (changed, doubt) {
+            };
+            (ticket, answer)
+        }));
+        let changes = self.changes.into_iter().zip(committed.changed);
+        answer_all(changes.map(|(change, changed)| {
+            let answer = match (changed, doubt) {
                 // It may have been made, and another after it.
                 (Err(TransitionError::Refused(refusal)), Some(doubt))
                     if !matches!(refusal, Refusal::NotFound { .. }) =>
@@ -129,7 +129,8 @@ impl Batch {
                     Err(doubt.clone().into())
                 }
                 (changed, _) => changed,
-            });
-        }
+            };
+            (change.ticket, answer)
+        }));
     }
 }
