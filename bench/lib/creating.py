@@ -57,7 +57,7 @@ class Creators:
         def once():
             seen = load(self.ports[name], wire.CREATE_DELIVERY, self.order, seconds=seconds, connections=8,
                         streams=streams)
-            self.counted[name] = self.counted.get(name, 0) + seen["ok"]
+            self.counted[name] = self.counted.get(name, 0) + seen["good"]
             return seen["per_second"]
         return once
 
@@ -65,7 +65,7 @@ class Creators:
         """Of so many creates, one after the other, in µs."""
         def once():
             seen = load(self.ports[name], wire.CREATE_DELIVERY, self.order, seconds=seconds, calls=calls)
-            self.counted[name] = self.counted.get(name, 0) + seen["ok"]
+            self.counted[name] = self.counted.get(name, 0) + seen["good"]
             return seen["p50_us"]
         return once
 
@@ -159,7 +159,7 @@ def create_instructions(plan):
 
 
 def goodput(plan):
-    """Deliveries a second that were answered OK within their deadline, against those asked for."""
+    """Deliveries a second that were answered OK within their deadline of when they were due, against those asked for."""
     product = sample_product("product", LOAD_CORE)
     order = wire.write(TMP / "order", [wire.order(wire.PAIR)])
     ours = delivery("delivery", sqlite_url("goodput"), product.url)

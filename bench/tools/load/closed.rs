@@ -13,7 +13,7 @@ pub fn run(share: &Share) -> io::Result<Tally> {
     let mut bodies = share.bodies().peekable();
     let mut to_begin = share.calls();
     let mut buffer = vec![0; READ_BYTES];
-    let mut tally = Tally::default();
+    let mut tally = share.tally();
     let begun = Instant::now();
     loop {
         let now = Instant::now();

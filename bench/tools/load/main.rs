@@ -53,7 +53,7 @@ struct Load {
     /// Begins so many calls a second, whatever becomes of them, instead of one for each answer.
     #[arg(long)]
     rate: Option<f64>,
-    /// The calls' own deadline.
+    /// The calls' own deadline. Answers that come after it are late, not good: the time counts from when a call was due.
     #[arg(long)]
     deadline_ms: Option<u64>,
 }
@@ -121,6 +121,10 @@ impl Share {
     fn calls(&self) -> usize {
         let (all, connections) = (self.load.calls, self.load.connections);
         all / connections + usize::from(self.number < all % connections)
+    }
+
+    fn tally(&self) -> Tally {
+        Tally::new(self.load.deadline_ms.map(Duration::from_millis))
     }
 
     fn time(&self) -> Duration {

@@ -20,17 +20,18 @@ pub fn run(share: &Share) -> io::Result<Tally> {
     socket.set_read_timeout(Some(LOOK_AGAIN))?;
     let connection = Mutex::new(connection);
     let begun = Instant::now();
-    let mut tally = std::thread::scope(|scope| {
+    let (mut tally, last_good) = std::thread::scope(|scope| {
         let reader = scope.spawn(|| read(share, &socket, &connection, begun));
         let unsent = write(share, &socket, &connection, begun)?;
-        let mut tally = reader.join().map_err(|_| io::Error::other("the reader panicked"))??;
+        let (mut tally, last_good) = reader.join().map_err(|_| io::Error::other("the reader panicked"))??;
         tally.unsent = unsent;
-        io::Result::Ok(tally)
+        io::Result::Ok((tally, last_good))
     })?;
     let connection = connection.into_inner().unwrap_or_else(PoisonError::into_inner);
     // Those never answered are not counted as ended, and so not as good.
     tally.unsent += connection.in_flight();
-    Ok(tally.finish(share.time(), connection.first_message))
+    // Good answers that came after the last call are counted, so the time they took is too.
+    Ok(tally.finish(share.time().max(last_good), connection.first_message))
 }
 
 /// Begins each call when it is due; those that found no room are counted and left out.
@@ -63,22 +64,29 @@ fn write(
     Ok(unsent)
 }
 
+/// The ends, and when the last one came that was good.
 fn read(
     share: &Share,
     mut socket: &TcpStream,
     connection: &Mutex<Connection>,
     begun: Instant,
-) -> io::Result<Tally> {
+) -> io::Result<(Tally, Duration)> {
     let mut buffer = vec![0; READ_BYTES];
-    let mut tally = Tally::default();
+    let (mut tally, mut last_good) = (share.tally(), Duration::ZERO);
     loop {
         let over = begun.elapsed().saturating_sub(share.time());
         if over > LAST_ANSWERS || !over.is_zero() && locked(connection).in_flight() == 0 {
-            return Ok(tally);
+            return Ok((tally, last_good));
         }
         match socket.read(&mut buffer) {
             Ok(0) => return Err(closed_early()),
-            Ok(read) => locked(connection).receive(&buffer[..read], |end, took| tally.ended(end, took)),
+            Ok(read) => {
+                let good = tally.good();
+                locked(connection).receive(&buffer[..read], |end, took| tally.ended(end, took));
+                if tally.good() > good {
+                    last_good = begun.elapsed();
+                }
+            }
             Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {}
             Err(error) => return Err(error),
         }
