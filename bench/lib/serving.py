@@ -4,7 +4,7 @@ import re
 import statistics
 
 from . import wire
-from .loads import alternate, check_decides, h2load, load, ratio
+from .loads import alternate, check_decides, h2load, load, ratio, say
 from .peers import PEERS, build_peers
 from .processes import LOAD_CORE, RELEASE, SERVER_CORE, TMP, Failed, Process, free_port, output
 from .report import Row, at_least, at_most, limit
@@ -16,6 +16,9 @@ WARM_UP_SECONDS = 0.3
 TRACED_SECONDS = 200
 # Of the calls of a round, those that the clock may cut off.
 COUNT_SLACK = 0.02
+CURVE_PARTS = (0.1, 0.25, 0.4, 0.55, 0.7, 0.8, 0.9)
+# A server with capacity left answers all; a quantile that leaves out the slowest says nothing.
+CURVE_ALL_OK_BELOW = 0.9
 AGAINST = {"tonic-hello": 1.7, "tonic-best": 0.9, "grpc-go": 1.9, "grpc-cpp": 3.0}
 
 
@@ -147,14 +150,29 @@ def batch(plan):
 def curve(plan):
     """Latency of CanDeliver at parts of its capacity, calls coming whatever becomes of those before."""
     body, product = asked(), sample_product("product")
-    capacity = statistics.median(
-        closed_loop(product.port, wire.CAN_DELIVER, body, plan.seconds) for _ in range(plan.curve_rounds))
-    points = []
-    for part in (0.1, 0.25, 0.4, 0.55, 0.7, 0.8, 0.9):
-        rounds = [load(product.port, wire.CAN_DELIVER, body, seconds=plan.seconds, connections=8, streams=250,
-                       rate=capacity * part, only_ok=False) for _ in range(plan.curve_rounds)]
-        points.append([capacity * part, *(statistics.median(seen[key] for seen in rounds)
-                                          for key in ("p50_us", "p99_us"))])
-    at_half = min(points, key=lambda point: abs(point[0] - capacity * 0.55))
-    row = Row("CanDeliver at 55 % of its capacity, open loop: p50, p99", "", f"{at_half[1]:,.0f}, {at_half[2]:,.0f} µs")
-    return [row], {"latency": points}
+    seen = {part: [] for part in CURVE_PARTS}
+    capacities = []
+    for number in range(plan.curve_rounds):
+        capacities.append(closed_loop(product.port, wire.CAN_DELIVER, body, plan.seconds))
+        say(f"  round {number + 1} of {plan.curve_rounds}: capacity {capacities[-1]:,.0f}")
+        for part in CURVE_PARTS:
+            seen[part].append(at_rate(product.port, body, plan.seconds, part, capacities[-1] * part))
+    capacity = statistics.median(capacities)
+    middle = {part: [statistics.median(values) for values in zip(*rounds)] for part, rounds in seen.items()}
+    rows = []
+    for part in (0.55, CURVE_PARTS[-1]):
+        p50, p99, share = middle[part]
+        rows.append(Row(f"CanDeliver at {part:.0%} of its capacity, open loop: p50, p99 of the calls answered OK, their share",
+                        "", f"{p50:,.0f}, {p99:,.0f} µs, {share:.2%}"))
+    return rows, {"latency": [[capacity * part, p50, p99] for part, (p50, p99, _) in middle.items()]}
+
+
+def at_rate(port, body, seconds, part, rate):
+    """p50, p99, and of the calls that were due the share that was answered OK: all, where there is capacity left."""
+    seen = load(port, wire.CAN_DELIVER, body, seconds=seconds, connections=8, streams=250, rate=rate, only_ok=False)
+    share = seen["good"] / (sum(seen["ends"].values()) + seen["unsent"])
+    say(f"    at {part:.0%}: p50 {seen['p50_us']:,.0f}, p99 {seen['p99_us']:,.0f} µs, {share:.2%} answered OK")
+    if part < CURVE_ALL_OK_BELOW and share < 1:
+        raise Failed(f"at {part:.0%} of capacity not all calls were answered OK: {seen['ends']}, "
+                     f"{seen['unsent']} without room or answer")
+    return seen["p50_us"], seen["p99_us"], share
