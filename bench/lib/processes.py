@@ -79,7 +79,8 @@ class Process:
             try:
                 self.process.wait(END_SECONDS)
             except subprocess.TimeoutExpired:
-                self.process.kill()
+                # With whatever it started: it leads a session of its own.
+                os.killpg(self.pid, signal.SIGKILL)
                 self.process.wait()
 
 
@@ -108,7 +109,17 @@ def prepare():
     atexit.register(stop_all)
     # Said outright: whoever starts this in the background may have it ignored.
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    signal.signal(signal.SIGTERM, end)
+    # A closed terminal ends it too, unless it was started so that it outlives one (nohup).
+    if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, end)
+
+
+def end(number, _frame):
+    """Ends this program, and with it the others. Once: a second signal must not interrupt that."""
+    for each in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(each, signal.SIG_IGN)
+    sys.exit(128 + number)
 
 
 def output(command, core=None, seconds=COMMAND_SECONDS, env=None, cwd=None):
