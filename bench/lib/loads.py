@@ -7,6 +7,8 @@ import sys
 from . import wire
 from .processes import LOAD_CORE, RELEASE, Failed, output
 
+# A time takes a few bytes more or fewer on the wire, as it falls.
+LENGTH_SLACK_BYTES = 8
 # A load may take so much longer than it was told to, for its last answers.
 GRACE_SECONDS = 40
 
@@ -35,11 +37,16 @@ def one(port, path, body):
     return next(iter(seen["ends"]), "none"), seen["first_message"]
 
 
-def check_decides(port, body):
-    """h2load takes every HTTP 200 for success, so a real answer is read before and after it."""
+def check_decides(port, body, length=None):
+    """h2load takes every HTTP 200 for success, so a real answer is read before and after it. Its length, which must be
+    that of another one's."""
     end, message = one(port, wire.CAN_DELIVER, body)
     if end != "code 0" or not wire.says_deliverable(message):
         raise Failed(f"CanDeliver on port {port} answered {end} {message}")
+    answered = len(message) // 2
+    if length is not None and abs(answered - length) > LENGTH_SLACK_BYTES:
+        raise Failed(f"CanDeliver on port {port} answered {answered} bytes, ours {length}")
+    return answered
 
 
 def h2load(port, path, body, seconds, connections=8, streams=32):

@@ -37,7 +37,7 @@ class Service:
         raise Failed(f"{self.name} does not serve")
 
     def answered(self, code="OK"):
-        """Calls that it counts itself as answered so, health checks left out; none where it does not count by code."""
+        """Calls that it counts itself as answered so, health checks left out."""
         counted = re.findall(r'^candeliver_server_calls_total\{service="candeliver[^}]*code="(\w+)"\} (\S+)$',
                              get(self.admin_port, "/metrics"), re.M)
         return sum(float(count) for of, count in counted if of == code)
