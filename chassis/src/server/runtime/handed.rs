@@ -84,15 +84,9 @@ impl AsyncWrite for Handed {
         Pin::new(&mut self.stream).poll_shutdown(cx)
     }
 
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        slices: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(cx, slices)
-    }
-
+    /// What is asked is not whether it could: h2 gathers small frames in one buffer, but those of 256 bytes and more only if
+    /// they can't be written beside it, and then up to 1,024. A delivery has 300, and each would be a system call.
     fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
+        false
     }
 }
