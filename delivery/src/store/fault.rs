@@ -1,5 +1,8 @@
 //! Whose fault it is that a batch failed, which is to say: what helps.
 
+use std::io::ErrorKind;
+use std::time::Duration;
+
 use chassis::database::StoreError;
 use sqlx::error::DatabaseError;
 use sqlx::postgres::PgDatabaseError;
@@ -40,6 +43,15 @@ pub(super) fn fault_of(error: &StoreError) -> Fault {
             Fault::Database
         }
     }
+}
+
+/// Waits for the database, but not longer than a connection that lives needs: one that is silent for longer is lost.
+pub(super) async fn within<T>(
+    limit: Duration,
+    work: impl Future<Output = Result<T, StoreError>>,
+) -> Result<T, StoreError> {
+    let silent = |_| Err(sqlx::Error::Io(ErrorKind::TimedOut.into()).into());
+    tokio::time::timeout(limit, work).await.unwrap_or_else(silent)
 }
 
 fn of_refusal(refused: &(dyn DatabaseError + 'static)) -> Fault {

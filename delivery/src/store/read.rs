@@ -1,6 +1,7 @@
 //! Deliveries by their ids, and whether the database answers at all.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use chassis::database::{Connection, Database, Session, StoreError};
 use chassis::on_database;
@@ -8,7 +9,7 @@ use sqlx::AssertSqlSafe;
 use uuid::Uuid;
 
 use super::Store;
-use super::fault::{Fault, fault_of};
+use super::fault::{Fault, fault_of, within};
 use super::queue::Work;
 use super::rows::{DeliveryRow, columns};
 use super::sqlite;
@@ -29,6 +30,9 @@ const BY_LIST: &str = concat!("SELECT ", columns!(), " FROM deliveries WHERE del
 const PROBE: &str = "SELECT COUNT(*) FROM (SELECT 1 FROM deliveries LIMIT 1) AS probed";
 /// Times that a batch is read: once more after its connection was lost, since another may be well.
 const MAX_READS: u32 = 2;
+/// The longest that a read may take, once it has a connection: rows by their key take milliseconds, and behind a silent
+/// connection all the other reads wait.
+const READ_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// Rows by their ids.
 pub(super) type Rows = HashMap<Uuid, DeliveryRow>;
@@ -116,7 +120,7 @@ impl Reader {
             Some(session) => session,
             None => kept.insert(self.database.read().await?),
         };
-        by_ids(&mut session.connection(), ids).await
+        within(READ_TIMEOUT, by_ids(&mut session.connection(), ids)).await
     }
 }
 

@@ -25,7 +25,7 @@ use chassis::database::{Database, Session, StoreError};
 use tokio::sync::Notify;
 
 use super::commits::Commits;
-use super::fault::{Fault, fault_of};
+use super::fault::{Fault, fault_of, within};
 use super::queue::Work;
 use attempt::{Committed, attempt};
 use batch::Batch;
@@ -101,11 +101,7 @@ impl Writer {
             Some(session) => session,
             None => kept.insert(self.database.writer().await?),
         };
-        let attempt = tokio::time::timeout(ATTEMPT_TIMEOUT, attempt(session, batch));
-        attempt.await.unwrap_or_else(|_| {
-            let silent = std::io::Error::from(std::io::ErrorKind::TimedOut);
-            Err(sqlx::Error::Io(silent).into())
-        })
+        within(ATTEMPT_TIMEOUT, attempt(session, batch)).await
     }
 
     fn tell(&self, committed: &Committed) {

@@ -1,9 +1,12 @@
 //! What callers learn when the connection is lost with their commit: what is true, wherever it can be known.
 
+use std::time::Duration;
+
 use chassis::database::throwaway::Throwaway;
 use chassis::database::{self, Database, StoreError};
 use delivery::domain::{Delivery, Order, State, Transition};
 use delivery::store::{Created, Store, migrations};
+use tokio::runtime::{Builder, Runtime};
 
 use crate::cutting_proxy::{CuttingProxy, From};
 use crate::samples::{NO_BOUND, at, confirmed, in_time, product, stored};
@@ -18,7 +21,10 @@ const CONNECTIONS: u32 = 1;
 
 /// Runs a test on a PostgreSQL behind a proxy that can cut its connections.
 fn behind_a_proxy<F: Future<Output = ()>>(test: impl FnOnce(Store, CuttingProxy) -> F) {
-    let runtime = database::start_runtime().unwrap();
+    behind_a_proxy_on(database::start_runtime().unwrap(), test);
+}
+
+fn behind_a_proxy_on<F: Future<Output = ()>>(runtime: Runtime, test: impl FnOnce(Store, CuttingProxy) -> F) {
     let Some(place) = runtime.block_on(Throwaway::postgres()) else { return };
     let database = runtime.block_on(async {
         let proxy = CuttingProxy::start(&place.url()).await;
@@ -105,5 +111,26 @@ fn a_read_whose_connection_is_lost_is_made_on_another() {
         proxy.cut_at(From::Server, EVIDENCE);
         assert_eq!(store.get(delivery.id).await.unwrap(), Some(delivery));
         assert!(proxy.has_cut());
+    });
+}
+
+#[test]
+fn a_read_whose_connection_falls_silent_is_made_on_another() {
+    // One thread, so that its clock can be moved.
+    let runtime = Builder::new_current_thread().enable_all().build().unwrap();
+    behind_a_proxy_on(runtime, |store, proxy| async move {
+        let delivery = stored(&store, confirmed(at(0))).await;
+        proxy.silence_at(From::Server, EVIDENCE);
+        let reader = store.clone();
+        let read = tokio::spawn(async move { reader.get(delivery.id).await });
+        while !proxy.has_cut() {
+            tokio::task::yield_now().await;
+        }
+        tokio::time::pause();
+        tokio::time::advance(Duration::from_secs(4)).await;
+        tokio::time::resume();
+        // Far less than the system's own time for a silent connection.
+        let read = tokio::time::timeout(Duration::from_secs(2), read).await;
+        assert_eq!(read.unwrap().unwrap().unwrap(), Some(delivery));
     });
 }

@@ -1,5 +1,5 @@
-//! A TCP proxy in front of a PostgreSQL that cuts one connection at a given word, before the server reads it or before the
-//! client does, and may refuse those that come after.
+//! A TCP proxy in front of a PostgreSQL that cuts or silences one connection at a given word, before the server reads it or
+//! before the client does, and may refuse those that come after.
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -20,6 +20,15 @@ pub enum From {
     Server,
 }
 
+/// What becomes of a connection at its word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    /// It ends.
+    Cut,
+    /// It stays, and nothing is heard on it any more.
+    Silence,
+}
+
 /// Passes bytes on, but for the one cut that it is told to make.
 pub struct CuttingProxy {
     url: String,
@@ -28,7 +37,7 @@ pub struct CuttingProxy {
 }
 
 /// Shared with every connection; taken by the one that is cut.
-type Cut = Arc<Mutex<Option<(From, &'static [u8])>>>;
+type Cut = Arc<Mutex<Option<(From, &'static [u8], End)>>>;
 
 // === impl CuttingProxy ===
 
@@ -52,7 +61,12 @@ impl CuttingProxy {
 
     /// Ends the next connection on which this word is said, in its place.
     pub fn cut_at(&self, from: From, word: &'static [u8]) {
-        *self.cut.lock().unwrap() = Some((from, word));
+        *self.cut.lock().unwrap() = Some((from, word, End::Cut));
+    }
+
+    /// Passes nothing on any more from where this word is said next, on the connection on which it is.
+    pub fn silence_at(&self, from: From, word: &'static [u8]) {
+        *self.cut.lock().unwrap() = Some((from, word, End::Silence));
     }
 
     /// Whether connections that come from now on are passed on, or end at once.
@@ -60,7 +74,7 @@ impl CuttingProxy {
         self.is_open.store(is_open, Ordering::SeqCst);
     }
 
-    /// Whether the cut was made.
+    /// Whether the cut was made, or the connection silenced.
     pub fn has_cut(&self) -> bool {
         self.cut.lock().unwrap().is_none()
     }
@@ -88,11 +102,15 @@ async fn pump(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, side: From, cut: 
     let mut buffer = vec![0; BUFFER_BYTES];
     while let Ok(count @ 1..) = from.read(&mut buffer).await {
         let words = &buffer[..count];
-        let is_said = |&mut (from, word): &mut (From, &[u8])| {
+        let is_said = |&mut (from, word, _): &mut (From, &[u8], End)| {
             from == side && words.windows(word.len()).any(|said| said == word)
         };
-        if cut.lock().unwrap().take_if(is_said).is_some() || to.write_all(words).await.is_err() {
-            return;
+        let end = cut.lock().unwrap().take_if(is_said).map(|(_, _, end)| end);
+        match end {
+            Some(End::Cut) => return,
+            Some(End::Silence) => std::future::pending().await,
+            None if to.write_all(words).await.is_err() => return,
+            None => {}
         }
     }
 }
