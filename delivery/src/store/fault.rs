@@ -3,7 +3,7 @@
 use std::io::ErrorKind;
 use std::time::Duration;
 
-use chassis::database::StoreError;
+use chassis::database::{Database, Session, StoreError};
 use sqlx::error::DatabaseError;
 use sqlx::postgres::PgDatabaseError;
 
@@ -26,6 +26,23 @@ pub(super) enum Fault {
     NoConnection,
     /// The database's, or nobody's: it refused, nothing was done, and there is no use in asking at once again.
     Database,
+}
+
+// === impl Fault ===
+
+impl Fault {
+    /// Keeps a session only if the fault is a row's. Another may be well where a database refuses: a primary that was demoted
+    /// refuses for ever, and after a COMMIT that failed the driver thinks that the transaction goes on.
+    pub(super) fn judge(self, kept: &mut Option<Session>, database: &Database) {
+        if self != Self::Row
+            && let Some(session) = kept.take()
+        {
+            session.discard();
+        }
+        if self == Self::Connection {
+            database.distrust();
+        }
+    }
 }
 
 /// Whose fault an error of a batch is.

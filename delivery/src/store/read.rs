@@ -94,14 +94,11 @@ impl Work for Reader {
         let mut found = Ok(Rows::new());
         for _ in 0..MAX_READS {
             found = self.read(&ids, &mut kept).await;
-            match &found {
-                Err(error) if fault_of(error) == Fault::Connection => {
-                    if let Some(lost) = kept.take() {
-                        lost.discard();
-                        self.database.distrust();
-                    }
-                }
-                _ => break,
+            let Err(error) = &found else { break };
+            let fault = fault_of(error);
+            fault.judge(&mut kept, &self.database);
+            if fault != Fault::Connection {
+                break;
             }
         }
         for Read { id, ticket } in reads {

@@ -70,12 +70,7 @@ impl Work for Writer {
                 Err(error) => error,
             };
             let fault = fault_of(&error);
-            if fault == Fault::Connection
-                && let Some(lost) = kept.take()
-            {
-                lost.discard();
-                self.database.distrust();
-            }
+            fault.judge(&mut kept, &self.database);
             match fault {
                 Fault::Row if batch.len() > 1 => {
                     let (first, second) = batch.halve();

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use chassis::database::throwaway::Throwaway;
 use chassis::database::{self, Database, StoreError};
+use chassis::on_database;
 use delivery::domain::{Delivery, Order, State, Transition};
 use delivery::store::{Created, Store, migrations};
 use tokio::runtime::{Builder, Runtime};
@@ -132,5 +133,20 @@ fn a_read_whose_connection_falls_silent_is_made_on_another() {
         // Far less than the system's own time for a silent connection.
         let read = tokio::time::timeout(Duration::from_secs(2), read).await;
         assert_eq!(read.unwrap().unwrap().unwrap(), Some(delivery));
+    });
+}
+
+#[test]
+fn a_session_on_which_the_database_refuses_is_not_used_again() {
+    behind_a_proxy(|store, _| async move {
+        let mut session = store.database().writer().await.unwrap();
+        // As on a primary that was demoted.
+        on_database!(session.connection(), c => {
+            sqlx::query("SET default_transaction_read_only = on").execute(c).await.map(drop).unwrap();
+        });
+        drop(session);
+        let create = async || store.create(confirmed(at(0)), None, NO_BOUND, in_time()).await;
+        assert!(matches!(create().await, Err(StoreError::Silent(_))));
+        assert!(matches!(create().await, Ok(Created::Stored(_))));
     });
 }
