@@ -88,21 +88,19 @@ impl Store {
 impl Work for Reader {
     type Entry = Read;
 
-    async fn work(&self, mut reads: Vec<Read>, mut kept: Option<Session>) -> Option<Session> {
-        reads.retain(|read| read.ticket.is_wanted());
-        let ids: Vec<_> = reads.iter().map(|read| read.id).collect();
-        let mut found = Ok(Rows::new());
-        for _ in 0..MAX_READS {
-            found = self.read(&ids, &mut kept).await;
-            let Err(error) = &found else { break };
-            let fault = fault_of(error);
-            fault.judge(&mut kept, &self.database);
-            if fault != Fault::Connection {
-                break;
+    async fn work(&self, reads: Vec<Read>, mut kept: Option<Session>) -> Option<Session> {
+        let mut parts = vec![reads];
+        while let Some(mut part) = parts.pop() {
+            part.retain(|read| read.ticket.is_wanted());
+            let ids: Vec<_> = part.iter().map(|read| read.id).collect();
+            match self.read(&ids, &mut kept).await {
+                // A row that can't be read fails alone.
+                Err(error) if fault_of(&error) == Fault::Row && part.len() > 1 => {
+                    let second = part.split_off(part.len() / 2);
+                    parts.extend([second, part]);
+                }
+                found => answer(part, &found),
             }
-        }
-        for Read { id, ticket } in reads {
-            ticket.answer(found.as_ref().map(|rows| rows.get(&id.as_uuid()).cloned()).map_err(Clone::clone));
         }
         kept
     }
@@ -110,6 +108,20 @@ impl Work for Reader {
 
 impl Reader {
     async fn read(&self, ids: &[DeliveryId], kept: &mut Option<Session>) -> Result<Rows, StoreError> {
+        let mut reads = 0;
+        loop {
+            reads += 1;
+            let found = self.attempt(ids, kept).await;
+            let Err(error) = &found else { return found };
+            let fault = fault_of(error);
+            fault.judge(kept, &self.database);
+            if fault != Fault::Connection || reads == MAX_READS {
+                return found;
+            }
+        }
+    }
+
+    async fn attempt(&self, ids: &[DeliveryId], kept: &mut Option<Session>) -> Result<Rows, StoreError> {
         if ids.is_empty() {
             return Ok(Rows::new());
         }
@@ -118,6 +130,12 @@ impl Reader {
             None => kept.insert(self.database.read().await?),
         };
         within(READ_TIMEOUT, by_ids(&mut session.connection(), ids)).await
+    }
+}
+
+fn answer(reads: Vec<Read>, found: &Result<Rows, StoreError>) {
+    for Read { id, ticket } in reads {
+        ticket.answer(found.as_ref().map(|rows| rows.get(&id.as_uuid()).cloned()).map_err(Clone::clone));
     }
 }
 

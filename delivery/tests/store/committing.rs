@@ -8,7 +8,7 @@ use chassis::database::{Connection, StoreError, Transaction};
 use chassis::deadline::Deadline;
 use chassis::on_database;
 use deliverability::{Quantity, Timestamp};
-use delivery::domain::{Delivery, Order, State, Transition};
+use delivery::domain::{Delivery, DeliveryId, Order, State, Transition};
 use delivery::store::{Created, Store};
 use futures_util::FutureExt;
 use futures_util::future::{JoinAll, join_all};
@@ -57,6 +57,27 @@ async fn refuse_thirteen(store: &Store) {
         Connection::Postgres(_) => "ALTER TABLE deliveries ADD CONSTRAINT thirteen CHECK (quantity <> 13)",
     };
     on_database!(connection, c => sqlx::query(sql).execute(c).await.map(drop).unwrap());
+    transaction.commit().await.unwrap();
+}
+
+/// Makes of a row what this program never stores.
+async fn spoil(store: &Store, id: DeliveryId) {
+    let mut transaction = store.database().write().await.unwrap();
+    let connection = transaction.connection();
+    let spoilt = match connection {
+        // SQLite stores what is no number all the same.
+        Connection::Sqlite(c) => {
+            let spoil = "UPDATE deliveries SET quantity = 'some' WHERE delivery_id = $1";
+            sqlx::query(spoil).bind(id.as_uuid()).execute(c).await.map(|done| done.rows_affected())
+        }
+        Connection::Postgres(c) => {
+            let allow = "ALTER TABLE deliveries ALTER COLUMN quantity DROP NOT NULL";
+            sqlx::query(allow).execute(&mut *c).await.unwrap();
+            let spoil = "UPDATE deliveries SET quantity = NULL WHERE delivery_id = $1";
+            sqlx::query(spoil).bind(id.as_uuid()).execute(c).await.map(|done| done.rows_affected())
+        }
+    };
+    assert_eq!(spoilt.unwrap(), 1);
     transaction.commit().await.unwrap();
 }
 
@@ -111,6 +132,26 @@ fn a_row_that_the_database_refuses_fails_alone() {
                 assert_eq!(created.unwrap(), Created::Stored(order));
             }
         }
+    });
+}
+
+#[test]
+fn a_row_that_can_not_be_read_fails_alone() {
+    on_each_database(|store| async move {
+        let mut ids = Vec::new();
+        for second in 0..20 {
+            ids.push(stored(&store, confirmed(at(second))).await.id);
+        }
+        spoil(&store, ids[7]).await;
+        // All but the first queue up behind its read.
+        let reads = join_all(ids.iter().map(|id| store.get(*id))).await;
+        for (id, read) in ids.iter().zip(reads) {
+            match read {
+                Ok(read) => assert_eq!(read.unwrap().id, *id),
+                Err(error) => assert_eq!(*id, ids[7], "{error}"),
+            }
+        }
+        assert!(matches!(store.get(ids[7]).await, Err(StoreError::Corrupt(_))));
     });
 }
 
