@@ -58,9 +58,24 @@ where
 // === impl Answer ===
 
 impl<T, E: From<StoreError>> Answer<T, E> {
-    /// The answer; an error if the batch ended without one.
+    /// The answer. A batch that ended without it may have been committed, or not.
     pub(super) async fn wait(self) -> Result<T, E> {
-        let none = |_| Err(StoreError::Corrupt("a batch ended without its answers".to_owned()).into());
+        let none = |_| {
+            let ended = std::io::Error::other("a batch ended without its answers");
+            Err(StoreError::from(sqlx::Error::Io(ended)).into())
+        };
         self.0.await.unwrap_or_else(none)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn what_became_of_a_batch_that_ended_without_answers_is_not_known() {
+        let (ticket, answer) = Ticket::<()>::new();
+        drop(ticket);
+        assert!(matches!(answer.wait().await, Err(StoreError::Silent(_))));
     }
 }
