@@ -61,7 +61,7 @@ impl Work for Writer {
             if batch.len() == 0 {
                 continue;
             }
-            let error = match self.attempt(&batch, &mut kept).await {
+            let error = match self.attempt(&mut batch, &mut kept).await {
                 Ok(committed) => {
                     self.tell(&committed);
                     batch.answer(committed);
@@ -91,10 +91,15 @@ impl Work for Writer {
 }
 
 impl Writer {
-    async fn attempt(&self, batch: &Batch, kept: &mut Option<Session>) -> Result<Committed, StoreError> {
+    async fn attempt(&self, batch: &mut Batch, kept: &mut Option<Session>) -> Result<Committed, StoreError> {
         let session = match kept {
             Some(session) => session,
-            None => kept.insert(self.database.writer().await?),
+            None => {
+                let session = self.database.writer().await?;
+                // That may have taken a while.
+                batch.drop_hopeless();
+                kept.insert(session)
+            }
         };
         within(ATTEMPT_TIMEOUT, attempt(session, batch)).await
     }

@@ -3,6 +3,7 @@
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use chassis::database::{Connection, StoreError, Transaction};
 use chassis::deadline::Deadline;
@@ -216,6 +217,27 @@ fn a_deadline_that_passes_in_the_queue_drops_the_entry_and_those_behind_it_go_on
         assert_eq!(store.get(late.id).await.unwrap(), None);
         let late = store.transition(late.id, Transition::Cancel, None, None, at(2), now).await;
         assert!(late.unwrap_err().to_string().contains("deadline"));
+    });
+}
+
+#[test]
+fn a_deadline_that_passes_while_the_batch_waits_for_a_connection_drops_the_entry() {
+    on_each_database(|store| async move {
+        let connections = store.database().postgres().map_or(1, |pool| pool.options().get_max_connections());
+        let mut held = Vec::new();
+        for _ in 0..connections {
+            held.push(store.database().writer().await.unwrap());
+        }
+        let soon = Deadline::after(Duration::from_millis(50));
+        let late = confirmed(at(0));
+        let (writer, order) = (store.clone(), late.clone());
+        let too_late = tokio::spawn(async move { writer.create(order, None, NO_BOUND, soon).await });
+        while !soon.remaining().is_zero() {
+            tokio::task::yield_now().await;
+        }
+        drop(held);
+        assert!(matches!(too_late.await.unwrap(), Err(StoreError::Expired)));
+        assert_eq!(store.get(late.id).await.unwrap(), None);
     });
 }
 
