@@ -12,6 +12,8 @@ mod committing;
 mod creating;
 #[path = "store/listing.rs"]
 mod listing;
+#[path = "store/locking.rs"]
+mod locking;
 #[path = "store/losing.rs"]
 mod losing;
 #[path = "store/mixing.rs"]

@@ -1,9 +1,10 @@
 //! One statement, two databases: each is written once, in SQL that both accept, and compiled for either driver.
 
 use std::fmt::Write as _;
+use std::time::Duration;
 
 use sqlx::pool::PoolConnection;
-use sqlx::{Connection as _, Postgres, Sqlite};
+use sqlx::{AssertSqlSafe, Connection as _, Postgres, Sqlite};
 pub use sqlx::{PgConnection, SqliteConnection};
 
 use super::StoreError;
@@ -92,14 +93,24 @@ impl Session {
         }
     }
 
-    /// Begins a transaction that writes, on a session that may write.
+    /// Begins a transaction that writes, on a session that may write. None of its statements waits longer than `lock_timeout`
+    /// for what another transaction holds; on SQLite there is no other.
     ///
     /// # Errors
     /// The database is silent.
-    pub async fn begin(&mut self) -> Result<Transaction<'_>, StoreError> {
+    pub async fn begin(&mut self, lock_timeout: Option<Duration>) -> Result<Transaction<'_>, StoreError> {
         Ok(match self {
             Self::Sqlite(connection) => Transaction::Sqlite(connection.begin_with(BEGIN_SQLITE).await?),
-            Self::Postgres(connection) => Transaction::Postgres(connection.begin_with(BEGIN_POSTGRES).await?),
+            Self::Postgres(connection) => {
+                let begin = match lock_timeout {
+                    None => BEGIN_POSTGRES.to_owned(),
+                    // Both in one round trip.
+                    Some(limit) => {
+                        format!("{BEGIN_POSTGRES}; SET LOCAL lock_timeout = {}", limit.as_millis())
+                    }
+                };
+                Transaction::Postgres(connection.begin_with(AssertSqlSafe(begin)).await?)
+            }
         })
     }
 

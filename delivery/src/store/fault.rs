@@ -11,6 +11,11 @@ use sqlx::postgres::PgDatabaseError;
 const ROW_CLASSES: [&str; 3] = ["22", "23", "54"];
 /// Those of a connection that has ended, or is about to: lost, or ended by an operator.
 const CONNECTION_CLASSES: [&str; 2] = ["08", "57P"];
+/// PostgreSQL's codes: a lock was not to be had in time; a statement took too long; of two transactions that waited for each
+/// other, or that can't both be true, one had to go.
+const HELD: &str = "55P03";
+const SLOW: &str = "57014";
+const CONFLICTS: [&str; 2] = ["40P01", "40001"];
 /// SQLite's codes for what is wrong with a value: too big, violated constraint, mismatch. In the lowest byte: the others
 /// say more.
 const ROW_CODES: [i32; 3] = [18, 19, 20];
@@ -20,6 +25,12 @@ const ROW_CODES: [i32; 3] = [18, 19, 20];
 pub(super) enum Fault {
     /// One row's: the others go on without it.
     Row,
+    /// One row's, that somebody else holds: the others go on without it.
+    Held,
+    /// A statement took too long: it may have waited for rows that somebody else held.
+    Slow,
+    /// Nobody's: nothing was done, and the same again may go well.
+    Conflict,
     /// The connection's: what became of a commit is not known, and another connection may tell.
     Connection,
     /// There was none to be had in time: nothing was done.
@@ -31,10 +42,10 @@ pub(super) enum Fault {
 // === impl Fault ===
 
 impl Fault {
-    /// Keeps a session only if the fault is a row's. Another may be well where a database refuses: a primary that was demoted
-    /// refuses for ever, and after a COMMIT that failed the driver thinks that the transaction goes on.
+    /// Keeps a session only if the fault is not its own. Where the database refuses, another may be well: a primary that was
+    /// demoted refuses for ever, and after a COMMIT that failed the driver thinks that the transaction goes on.
     pub(super) fn judge(self, kept: &mut Option<Session>, database: &Database) {
-        if self != Self::Row
+        if matches!(self, Self::Connection | Self::NoConnection | Self::Database)
             && let Some(session) = kept.take()
         {
             session.discard();
@@ -74,14 +85,22 @@ pub(super) async fn within<T>(
 fn of_refusal(refused: &(dyn DatabaseError + 'static)) -> Fault {
     let code = refused.code().unwrap_or_default();
     if refused.try_downcast_ref::<PgDatabaseError>().is_some() {
-        if ROW_CLASSES.iter().any(|class| code.starts_with(class)) {
-            return Fault::Row;
-        }
-        if CONNECTION_CLASSES.iter().any(|class| code.starts_with(class)) {
-            return Fault::Connection;
-        }
-    } else if code.parse().is_ok_and(|code: i32| ROW_CODES.contains(&(code & 0xff))) {
+        return of_postgres(&code);
+    }
+    if code.parse().is_ok_and(|code: i32| ROW_CODES.contains(&(code & 0xff))) {
         return Fault::Row;
     }
     Fault::Database
+}
+
+fn of_postgres(code: &str) -> Fault {
+    let is_of = |classes: &[&str]| classes.iter().any(|class| code.starts_with(class));
+    match code {
+        HELD => Fault::Held,
+        SLOW => Fault::Slow,
+        _ if CONFLICTS.contains(&code) => Fault::Conflict,
+        _ if is_of(&ROW_CLASSES) => Fault::Row,
+        _ if is_of(&CONNECTION_CLASSES) => Fault::Connection,
+        _ => Fault::Database,
+    }
 }

@@ -14,8 +14,6 @@ use crate::domain::{Delivery, DeliveryId, Evidence};
 const SETTLE: &str = "UPDATE deliveries SET state = $3, version = version + 1, update_time_us = $4, verify_by_us = NULL, \
      lease_until_us = 0, verdict = $5, reason = $6, source = $7, revision = $8, check_time_us = $9, deciding_rules = $10 \
      WHERE delivery_id = $1 AND state = 'PENDING' AND version = $2";
-const RELEASE: &str =
-    "UPDATE deliveries SET lease_until_us = 0 WHERE state = 'PENDING' AND lease_until_us = $1";
 const REST: &str = "UPDATE deliveries SET lease_until_us = $1 WHERE delivery_id = $2 AND state = 'PENDING'";
 
 /// What Product said of a delivery that waited for it.
@@ -55,8 +53,11 @@ impl Store {
         let database = self.database.clone();
         let unit = async move {
             let mut transaction = database.write().await?;
-            on_database!(transaction.connection(), c => {
-                sqlx::query(RELEASE).bind(lease_until.unix_micros()).execute(c).await.map(drop)?;
+            let connection = transaction.connection();
+            let sql = release_sql(lock_in_order(&connection));
+            on_database!(connection, c => {
+                let query = sqlx::query(AssertSqlSafe(sql)).bind(lease_until.unix_micros());
+                query.execute(c).await.map(drop)?;
             });
             transaction.commit().await
         };
@@ -189,6 +190,14 @@ fn claim_sql(lock: &str) -> String {
     )
 }
 
+fn release_sql(lock: &str) -> String {
+    format!(
+        "WITH leased AS MATERIALIZED (SELECT delivery_id FROM deliveries \
+         WHERE state = 'PENDING' AND lease_until_us = $1 {lock}) \
+         UPDATE deliveries SET lease_until_us = 0 WHERE delivery_id IN (SELECT delivery_id FROM leased)"
+    )
+}
+
 fn expire_sql(lock: &str) -> String {
     format!(
         "WITH overdue AS MATERIALIZED (SELECT delivery_id FROM deliveries \
@@ -207,6 +216,14 @@ fn lock_unlocked_rows(connection: &Connection<'_>) -> &'static str {
     }
 }
 
+/// The same for rows that are waited for: in one order everywhere, so that two transactions never wait for each other.
+fn lock_in_order(connection: &Connection<'_>) -> &'static str {
+    match connection {
+        Connection::Sqlite(_) => "",
+        Connection::Postgres(_) => "ORDER BY delivery_id FOR UPDATE",
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use sqlx::Connection as _;
@@ -217,7 +234,7 @@ mod tests {
     async fn the_queue_is_an_index_read_from_its_old_end() {
         let mut connection = sqlx::SqliteConnection::connect("sqlite::memory:").await.unwrap();
         crate::store::migrations().run(&mut connection).await.unwrap();
-        for sql in [claim_sql(""), expire_sql(""), RELEASE.to_owned()] {
+        for sql in [claim_sql(""), expire_sql(""), release_sql("")] {
             let explain = AssertSqlSafe(format!("EXPLAIN QUERY PLAN {sql}"));
             let plan: Vec<(i64, i64, i64, String)> =
                 sqlx::query_as(explain).fetch_all(&mut connection).await.unwrap();

@@ -7,9 +7,9 @@
 //! | what one attempt to commit it does | `attempt.rs`, `creates.rs`, `changes.rs` |
 //! | how many rows go into one statement | `insert.rs`, `update.rs` |
 //!
-//! A batch that fails for one row's fault is halved until that row fails alone. One whose connection was lost is run again
-//! on another: what the first run did commit is then found as stored, by id and content, so each caller learns what is
-//! true. Whoever has no time left by then hears that the outcome is not known.
+//! A batch that fails for one row's fault, or because somebody else holds one, is halved until that row fails alone. One
+//! whose connection was lost is run again on another: what the first run did commit is then found as stored, by id and
+//! content, so each caller learns what is true. Whoever has no time left by then hears that the outcome is not known.
 
 mod attempt;
 mod batch;
@@ -23,6 +23,7 @@ use std::time::Duration;
 
 use chassis::database::{Database, Session, StoreError};
 use tokio::sync::Notify;
+use tokio::time::Instant;
 
 use super::commits::Commits;
 use super::fault::{Fault, fault_of, within};
@@ -39,6 +40,14 @@ const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(12);
 /// Attempts after a connection was lost, each on another one that is waited for. A database that is not back by then is
 /// silent.
 const MAX_LOSSES: u32 = 3;
+/// Attempts after PostgreSQL gave one up in favour of another transaction, which is done by then as a rule.
+const MAX_CONFLICTS: u32 = 3;
+/// How long a transition waits for a delivery that somebody else holds: a commit of another process takes some milliseconds,
+/// and all other writes of this one wait behind it.
+const LOCK_TIMEOUT: Duration = Duration::from_millis(200);
+/// How long a batch is halved in search of what somebody else holds: to find one among a whole batch takes some two seconds,
+/// and where all are held there is nothing to find.
+const SEARCH: Duration = Duration::from_secs(4);
 
 /// Commits what queued up.
 #[derive(Debug)]
@@ -56,6 +65,7 @@ impl Work for Writer {
 
     async fn work(&self, entries: Vec<Entry>, mut kept: Option<Session>) -> Option<Session> {
         let mut parts = vec![Batch::new(entries)];
+        let mut search: Option<Instant> = None;
         while let Some(mut batch) = parts.pop() {
             batch.drop_hopeless();
             if batch.len() == 0 {
@@ -72,9 +82,13 @@ impl Work for Writer {
             let fault = fault_of(&error);
             fault.judge(&mut kept, &self.database);
             match fault {
-                Fault::Row if batch.len() > 1 => {
-                    let (first, second) = batch.halve();
-                    parts.extend([second, first]);
+                Fault::Row if batch.len() > 1 => parts.extend(batch.halve()),
+                Fault::Held | Fault::Slow
+                    if batch.len() > 1
+                        && !batch.changes.is_empty()
+                        && search.get_or_insert_with(Instant::now).elapsed() < SEARCH =>
+                {
+                    parts.extend(batch.halve());
                 }
                 // A fault that trying again does not mend.
                 Fault::Row => batch.fail(&StoreError::Corrupt(error.to_string())),
@@ -83,7 +97,13 @@ impl Work for Writer {
                 Fault::NoConnection if (1..MAX_LOSSES).contains(&batch.losses()) => {
                     parts.push(batch.lost(error));
                 }
-                Fault::Connection | Fault::NoConnection | Fault::Database => batch.fail(&error),
+                Fault::Conflict if batch.conflicts() < MAX_CONFLICTS => parts.push(batch.again()),
+                Fault::Held
+                | Fault::Slow
+                | Fault::Conflict
+                | Fault::Connection
+                | Fault::NoConnection
+                | Fault::Database => batch.fail(&error),
             }
         }
         kept

@@ -6,10 +6,10 @@
 
 use chassis::database::{Session, StoreError};
 
-use super::ATTEMPT_TIMEOUT;
 use super::batch::Batch;
 use super::changes::make;
 use super::creates::{Create, InItsWay, store};
+use super::{ATTEMPT_TIMEOUT, LOCK_TIMEOUT};
 use crate::domain::{Delivery, State};
 use crate::store::transition::TransitionError;
 use crate::time;
@@ -33,9 +33,11 @@ pub(super) async fn attempt(session: &mut Session, batch: &Batch) -> Result<Comm
         let (created, rows) = store(&mut session.connection(), &creates).await?;
         return Ok(Committed::new(&creates, created, Vec::new(), rows));
     }
+    // A create waits for another under its id: whether that is committed is its answer.
+    let lock_timeout = (!changes.is_empty()).then_some(LOCK_TIMEOUT);
     // Each further round leaves one out at least.
     loop {
-        let mut transaction = session.begin().await?;
+        let mut transaction = session.begin(lock_timeout).await?;
         let (created, stored) = store(&mut transaction.connection(), &creates).await?;
         let (changed, made) = make(&mut transaction.connection(), &changes).await?;
         // Last, and by the clock as it is now: whatever took long above took it before this line.

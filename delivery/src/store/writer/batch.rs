@@ -36,6 +36,8 @@ pub(super) struct Batch {
     pub(super) changes: Vec<Waiting<Change, Delivery, TransitionError>>,
     /// Attempts that were lost with their connections.
     losses: u32,
+    /// Attempts that were given up in favour of somebody else's transaction.
+    conflicts: u32,
     /// Why it is not known what became of the last of them.
     doubt: Option<StoreError>,
 }
@@ -78,9 +80,11 @@ impl Batch {
         }
     }
 
-    /// Two parts of one that failed for one row's fault.
-    pub(super) fn halve(mut self) -> (Self, Self) {
-        let mut second = Self { losses: self.losses, doubt: self.doubt.clone(), ..Self::default() };
+    /// Two parts of one that failed for one row's fault, the first of them last.
+    pub(super) fn halve(mut self) -> [Self; 2] {
+        let Self { losses, conflicts, doubt, .. } = &self;
+        let mut second =
+            Self { losses: *losses, conflicts: *conflicts, doubt: doubt.clone(), ..Self::default() };
         if self.creates.is_empty() {
             second.changes = self.changes.split_off(self.changes.len() / 2);
         } else if self.changes.is_empty() {
@@ -88,7 +92,16 @@ impl Batch {
         } else {
             second.changes = std::mem::take(&mut self.changes);
         }
-        (self, second)
+        [second, self]
+    }
+
+    /// The same after nothing of it was done.
+    pub(super) fn again(self) -> Self {
+        Self { conflicts: self.conflicts + 1, ..self }
+    }
+
+    pub(super) fn conflicts(&self) -> u32 {
+        self.conflicts
     }
 
     /// The same after its connection was lost: it may be committed already.
