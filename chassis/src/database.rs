@@ -122,8 +122,12 @@ impl Database {
         E: From<StoreError> + Send + 'static,
     {
         let permit = Arc::clone(&self.units).try_acquire_owned().map_err(|_| StoreError::Overloaded)?;
+        let trust = self.trust.clone();
         let task = self.runtime.spawn(async move {
             let outcome = unit.await;
+            if let Err(error) = &outcome {
+                trust.weigh(error);
+            }
             drop(permit);
             outcome
         });
@@ -165,10 +169,12 @@ impl Database {
     /// # Errors
     /// The database is silent.
     pub async fn write(&self) -> Result<Transaction<'static>, StoreError> {
-        Ok(match &self.pools {
-            Pools::Sqlite { writer, .. } => Transaction::Sqlite(writer.begin_with(BEGIN_SQLITE).await?),
-            Pools::Postgres(pool) => Transaction::Postgres(pool.begin_with(BEGIN_POSTGRES).await?),
-        })
+        let begun = match &self.pools {
+            Pools::Sqlite { writer, .. } => writer.begin_with(BEGIN_SQLITE).await.map(Transaction::Sqlite),
+            Pools::Postgres(pool) => pool.begin_with(BEGIN_POSTGRES).await.map(Transaction::Postgres),
+        };
+        // Here, since a unit that writes may wrap what it answers.
+        begun.map_err(StoreError::from).inspect_err(|error| self.trust.weigh(error))
     }
 
     /// A connection for single statements that write, each of which is a transaction of its own. On SQLite nobody else
@@ -248,10 +254,10 @@ async fn connect_postgres(url: &str, max_connections: u32, trust: Trust) -> Resu
         .max_lifetime(CONNECTION_LIFETIME)
         .test_before_acquire(false)
         .before_acquire(move |connection, used| {
-            let is_trusted = trust.covers(used.idle_for);
+            let (trust, is_trusted) = (trust.clone(), trust.covers(used.idle_for));
             Box::pin(async move {
                 if !is_trusted {
-                    connection.ping().await?;
+                    connection.ping().await.inspect_err(|_| trust.lose())?;
                 }
                 Ok(true)
             })

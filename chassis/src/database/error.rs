@@ -10,6 +10,10 @@ use crate::status::Failure;
 /// When to try a silent database again: long enough for a failover to get on, short enough for a person.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
+/// Classes of PostgreSQL's error codes for a connection that has ended, or is about to: lost, or ended by an operator.
+/// SQLite's codes have other beginnings.
+const CONNECTION_CLASSES: [&str; 2] = ["08", "57P"];
+
 /// The database gave no answer, or one that cannot be.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum StoreError {
@@ -34,6 +38,25 @@ pub enum StoreError {
 }
 
 // === impl StoreError ===
+
+impl StoreError {
+    /// Whether it was the connection that failed, not what was asked of it: others may have been lost with it.
+    #[must_use]
+    pub fn is_of_connection(&self) -> bool {
+        let Self::Silent(error) = self else { return false };
+        match &**error {
+            sqlx::Error::Database(refused) => {
+                let code = refused.code().unwrap_or_default();
+                CONNECTION_CLASSES.iter().any(|class| code.starts_with(class))
+            }
+            sqlx::Error::Encode(_)
+            | sqlx::Error::InvalidArgument(_)
+            | sqlx::Error::PoolTimedOut
+            | sqlx::Error::PoolClosed => false,
+            _ => true,
+        }
+    }
+}
 
 impl From<sqlx::Error> for StoreError {
     fn from(error: sqlx::Error) -> Self {

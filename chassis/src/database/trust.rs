@@ -1,8 +1,11 @@
 //! Which of PostgreSQL's connections are used without a test: asking each whether it still lives costs a round trip before
 //! every unit of work, and one that answered a moment ago does, as a rule.
 
+use std::any::Any;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
+
+use super::StoreError;
 
 /// How long an answer speaks for a connection. A server that restarts takes about as long, so few are found dead in use.
 const TRUST: Duration = Duration::from_secs(1);
@@ -10,7 +13,7 @@ const TRUST: Duration = Duration::from_secs(1);
 /// What is thought of the connections of one pool. Clones share it.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Trust {
-    /// When one of them was last found dead in use.
+    /// When one of them was last found dead.
     lost: Arc<Mutex<Option<Instant>>>,
 }
 
@@ -21,6 +24,13 @@ impl Trust {
     pub(super) fn covers(&self, idle_for: Duration) -> bool {
         let lost = *self.lost.lock().unwrap_or_else(PoisonError::into_inner);
         idle_for < TRUST && lost.is_none_or(|lost| lost.elapsed() > idle_for)
+    }
+
+    /// Loses it if what went wrong is a `StoreError`, and says that a connection was lost. What wraps one is not looked into.
+    pub(super) fn weigh(&self, error: &(dyn Any + Send)) {
+        if error.downcast_ref().is_some_and(StoreError::is_of_connection) {
+            self.lose();
+        }
     }
 
     /// One was found dead: what was idle at that moment is tested before it is used.

@@ -9,8 +9,6 @@ use sqlx::postgres::PgDatabaseError;
 
 /// Classes of PostgreSQL's error codes for what is wrong with a value: data exceptions, violated constraints, limits.
 const ROW_CLASSES: [&str; 3] = ["22", "23", "54"];
-/// Those of a connection that has ended, or is about to: lost, or ended by an operator.
-const CONNECTION_CLASSES: [&str; 2] = ["08", "57P"];
 /// PostgreSQL's codes: a lock was not to be had in time; a statement took too long; of two transactions that waited for each
 /// other, or that can't both be true, one had to go.
 const HELD: &str = "55P03";
@@ -60,12 +58,12 @@ impl Fault {
 pub(super) fn fault_of(error: &StoreError) -> Fault {
     match error {
         StoreError::Corrupt(_) => Fault::Row,
+        StoreError::Silent(_) if error.is_of_connection() => Fault::Connection,
         StoreError::Silent(error) => match &**error {
             sqlx::Error::Database(refused) => of_refusal(&**refused),
             sqlx::Error::Encode(_) | sqlx::Error::InvalidArgument(_) => Fault::Row,
             sqlx::Error::PoolTimedOut => Fault::NoConnection,
-            sqlx::Error::PoolClosed => Fault::Database,
-            _ => Fault::Connection,
+            _ => Fault::Database,
         },
         StoreError::Overloaded | StoreError::Expired | StoreError::Setting(_) | StoreError::Schema(_) => {
             Fault::Database
@@ -94,13 +92,11 @@ fn of_refusal(refused: &(dyn DatabaseError + 'static)) -> Fault {
 }
 
 fn of_postgres(code: &str) -> Fault {
-    let is_of = |classes: &[&str]| classes.iter().any(|class| code.starts_with(class));
     match code {
         HELD => Fault::Held,
         SLOW => Fault::Slow,
         _ if CONFLICTS.contains(&code) => Fault::Conflict,
-        _ if is_of(&ROW_CLASSES) => Fault::Row,
-        _ if is_of(&CONNECTION_CLASSES) => Fault::Connection,
+        _ if ROW_CLASSES.iter().any(|class| code.starts_with(class)) => Fault::Row,
         _ => Fault::Database,
     }
 }

@@ -7,9 +7,11 @@ use chassis::database::{self, Database, StoreError};
 use chassis::on_database;
 use delivery::domain::{Delivery, Order, State, Transition};
 use delivery::store::{Created, Store, migrations};
+use sqlx::PgPool;
 use tokio::runtime::{Builder, Runtime};
 
 use crate::cutting_proxy::{CuttingProxy, From};
+use crate::databases::on_each_database;
 use crate::samples::{NO_BOUND, at, confirmed, in_time, product, stored};
 
 /// What the server says once an INSERT is committed that was a transaction of its own, and a COMMIT.
@@ -149,4 +151,44 @@ fn a_session_on_which_the_database_refuses_is_not_used_again() {
         assert!(matches!(create().await, Err(StoreError::Silent(_))));
         assert!(matches!(create().await, Ok(Created::Stored(_))));
     });
+}
+
+#[test]
+fn after_a_restart_of_the_database_one_unit_of_work_fails_and_the_others_go_on() {
+    on_each_database(|store| async move {
+        let Some(pool) = store.database().postgres() else { return };
+        end_all_but_one(pool).await;
+        let mut failed = 0;
+        for _ in 0..pool.size() {
+            failed += u32::from(store.probe().await.is_err());
+        }
+        assert!(failed <= 1, "{failed}");
+        end_all_but_one(pool).await;
+        let mut failed = 0;
+        for _ in 0..pool.size() {
+            failed += u32::from(store.expire(1, at(0)).await.is_err());
+        }
+        assert!(failed <= 1, "{failed}");
+    });
+}
+
+/// Has the server end all connections of a full pool, but for the last that it will give out.
+async fn end_all_but_one(pool: &PgPool) {
+    let mut all = Vec::new();
+    for _ in 0..pool.options().get_max_connections() {
+        all.push(pool.acquire().await.unwrap());
+    }
+    let mut last = all.pop().unwrap();
+    let others = all.len();
+    drop(all);
+    while pool.num_idle() < others {
+        tokio::task::yield_now().await;
+    }
+    let end = "SELECT pg_terminate_backend(pid, 1000) FROM pg_stat_activity \
+         WHERE datname = current_database() AND pid <> pg_backend_pid()";
+    sqlx::query(end).execute(&mut *last).await.unwrap();
+    drop(last);
+    while pool.num_idle() < others + 1 {
+        tokio::task::yield_now().await;
+    }
 }
