@@ -9,8 +9,9 @@
 //! | how verifiers share what is PENDING | `verify.rs` |
 //! | how deliveries are found | `read.rs`, `list.rs` |
 //!
-//! Each method is one unit of work on the store's runtime, or part of a batch there, done to its end whatever becomes of
-//! the caller. Time is an argument, but for one check: see `writer/attempt.rs`.
+//! Each method is one unit of work on the store's runtime, done to its end whatever becomes of the caller, or part of a
+//! batch there, which leaves out whoever gave up before it began. Time is an argument, but for whether a decision still
+//! holds: `writer/creates.rs` looks at the clock before the insert, `writer/attempt.rs` before COMMIT.
 
 mod commits;
 mod create;

@@ -23,7 +23,7 @@ pub enum StoreError {
     /// Refused before anything was done.
     #[error("too many units of work are waiting for the database")]
     Overloaded,
-    /// Left undone: whoever wanted it had no time left when its turn came.
+    /// Left undone, all of it: whoever wanted it had no time left when its turn came.
     #[error("the deadline passed while the work waited for the database")]
     Expired,
     /// No answer: a write's outcome is not known.

@@ -44,7 +44,7 @@ impl Store {
     ///
     /// # Errors
     /// Its turn did not come before the deadline, or too many wait for theirs, and nothing was stored; or the database is
-    /// silent, and whether it was stored is not known.
+    /// silent, and whether it was stored is not known, whether or not the deadline has passed by then.
     pub async fn create(
         &self,
         delivery: Delivery,

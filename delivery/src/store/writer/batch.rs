@@ -70,13 +70,15 @@ impl Batch {
         self.creates.len() + self.changes.len()
     }
 
-    /// Leaves out those that nobody waits for any more, and those whose time is over.
+    /// Leaves out those that nobody waits for any more, and those whose time is over: nothing of them was done, unless a
+    /// connection was lost with them.
     pub(super) fn drop_hopeless(&mut self) {
+        let why = self.doubt.as_ref().unwrap_or(&StoreError::Expired);
         for create in self.creates.extract_if(.., |create| create.is_hopeless()) {
-            create.ticket.answer(Err(StoreError::Expired));
+            create.ticket.answer(Err(why.clone()));
         }
         for change in self.changes.extract_if(.., |change| change.is_hopeless()) {
-            change.ticket.answer(Err(StoreError::Expired.into()));
+            change.ticket.answer(Err(why.clone().into()));
         }
     }
 
@@ -145,5 +147,35 @@ impl Batch {
             };
             (change.ticket, answer)
         }));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::{DeliveryId, Transition};
+    use crate::time;
+
+    #[tokio::test]
+    async fn whoever_has_no_time_left_hears_that_nothing_was_done_or_after_a_loss_that_it_is_not_known() {
+        for (is_lost, is_known) in [(false, true), (true, false)] {
+            let (ticket, answer) = Ticket::new();
+            let wanted = Change {
+                id: DeliveryId::fresh(),
+                transition: Transition::Cancel,
+                read: None,
+                evidence: None,
+                now: time::now(),
+            };
+            let deadline = Deadline::at(tokio::time::Instant::now());
+            let mut batch = Batch::new(vec![Entry::Change(Waiting { wanted, deadline, ticket })]);
+            if is_lost {
+                batch = batch.lost(sqlx::Error::WorkerCrashed.into());
+            }
+            batch.drop_hopeless();
+            let Err(TransitionError::Store(error)) = answer.wait().await else { panic!("it was not made") };
+            assert_eq!(matches!(error, StoreError::Expired), is_known);
+            assert_eq!(matches!(error, StoreError::Silent(_)), !is_known);
+        }
     }
 }
