@@ -27,6 +27,8 @@ pub(super) struct Around {
     streams_end: Option<Instant>,
     /// As long as there is no answer, a call that ends was given up by its caller.
     code: Code,
+    /// Whether the handler has answered: then the method is one that the service knows, unless the code says that it is not.
+    is_answered: bool,
 }
 
 /// What ends a stream that goes on too long.
@@ -52,6 +54,7 @@ impl Around {
             deadline_is_callers: false,
             streams_end,
             code: Code::Cancelled,
+            is_answered: false,
         }
     }
 
@@ -72,9 +75,15 @@ impl Around {
         failure.into_status().into_http()
     }
 
-    /// Notes the code of the answer.
+    /// Notes that the handler has begun to answer.
+    pub(super) fn answers(&mut self) {
+        self.is_answered = true;
+    }
+
+    /// Notes the code of the handler's answer.
     pub(super) fn answered(&mut self, code: Code) {
         self.code = code;
+        self.is_answered = true;
     }
 
     /// When a stream must end at the latest.
@@ -100,7 +109,7 @@ impl Around {
 
 impl Drop for Around {
     fn drop(&mut self) {
-        let new_method = self.new_method.as_deref();
+        let new_method = self.new_method.as_deref().filter(|_| self.is_answered);
         self.mounted.counted.leave(self.place, new_method, self.code, self.began.elapsed());
     }
 }

@@ -95,6 +95,8 @@ fn answer(response: Response<tonic::body::Body>, mut around: Around) -> Response
     if body.is_end_stream() {
         // The whole answer is its head, status included.
         around.answered(complete(&mut head.headers));
+    } else {
+        around.answers();
     }
     Response::from_parts(head, Reply::new(body, around))
 }

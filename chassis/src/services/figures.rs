@@ -38,8 +38,8 @@ const OTHER_METHODS: &str = "other";
 #[derive(Debug)]
 pub(crate) struct Figures {
     service: &'static str,
-    /// Filled from the front. A method gets its place when it first answers with anything but UNIMPLEMENTED, so names that
-    /// callers make up get none.
+    /// Filled from the front. A method gets its place when its handler first answers with anything but UNIMPLEMENTED, so names
+    /// that callers make up get none, whatever else ends such a call: the load limit, a deadline, the caller.
     methods: [OnceLock<Box<Method>>; MAX_METHODS],
     others: Box<Method>,
 }
@@ -84,9 +84,9 @@ impl Figures {
         Place(methods.position(|known| *known.name == *method))
     }
 
-    /// Counts a call. `name` is its method's, if that had no place when it began.
-    pub(super) fn count(&self, place: Place, name: Option<&str>, code: Code, took: Duration) {
-        let method = match (place.0, name) {
+    /// Counts a call. `answered` is the name of its method, if that had no place when it began and the handler has answered.
+    pub(super) fn count(&self, place: Place, answered: Option<&str>, code: Code, took: Duration) {
+        let method = match (place.0, answered) {
             (Some(index), _) => self.methods[index].get().map(|method| &**method),
             (None, Some(name)) if code != Code::Unimplemented => self.learn(name),
             (None, _) => None,

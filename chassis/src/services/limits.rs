@@ -112,11 +112,11 @@ impl Counted {
     /// Counts a call that did not get in; the headers are its whole answer.
     pub(super) fn refuse(&self, method: &str) -> HeaderMap {
         let place = self.figures.place(method);
-        self.figures.count(place, Some(method), Code::ResourceExhausted, Duration::ZERO);
+        self.figures.count(place, None, Code::ResourceExhausted, Duration::ZERO);
         self.load.as_ref().map(|load| load.refusal()).unwrap_or_default()
     }
 
-    /// Counts the end of a call.
+    /// Counts the end of a call. `new_method` is the name of a method without a place that its handler has answered.
     pub(super) fn leave(&self, place: Place, new_method: Option<&str>, code: Code, took: Duration) {
         self.figures.count(place, new_method, code, took);
         if let Some(load) = &self.load {

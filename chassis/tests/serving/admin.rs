@@ -178,16 +178,56 @@ async fn a_process_tells_what_its_calls_came_to_and_how_long_they_took_whichever
         format!("candeliver_server_call_duration_seconds_count{{{labels}}} 3"),
         format!("candeliver_server_call_duration_seconds_bucket{{le=\"+Inf\",{labels}}} 3"),
     ];
-    // A call is counted when its answer has left, which its caller may see first.
+    until_told(process.admin, &lines).await;
+}
+
+/// Waits until the page holds all of some lines: a call is counted when its answer has left, which its caller may see first.
+async fn until_told(admin: SocketAddr, lines: &[String]) {
     let told = async {
         loop {
-            let body = page(process.admin).await;
+            let body = page(admin).await;
             if lines.iter().all(|line| body.lines().any(|found| found == line)) {
                 return;
             }
         }
     };
     soon(told).await;
+}
+
+#[tokio::test]
+async fn names_that_callers_make_up_are_not_told_apart_whatever_ends_their_calls() {
+    const NAMES: usize = 40;
+    let settings = ServerSettings { max_calls_in_flight: 1, threads: Some(1), ..ServerSettings::default() };
+    let process = Process::start(settings);
+    let client = process.client().await;
+    let make_up = async |kind: &str, headers: &[(&str, &str)]| {
+        for n in 0..NAMES {
+            client.send(&format!("/test.Script/{kind}{n}"), headers, b"\0\0\0\0\0").await.unwrap();
+        }
+    };
+    make_up("Late", &[("grpc-timeout", "0m")]).await;
+    make_up("Wrong", &[("grpc-timeout", "soon")]).await;
+    make_up("Unknown", &[]).await;
+    let waiting = client.saying("wait");
+    process.script.until_running(1).await;
+    make_up("Shed", &[]).await;
+    waiting.abort();
+    process.script.until_running(0).await;
+    client.say("hello").await.unwrap();
+
+    let counted = |method, code, count| {
+        let labels = format!("service=\"test.Script\",method=\"{method}\",code=\"{code}\"");
+        format!("candeliver_server_calls_total{{{labels}}} {count}")
+    };
+    let lines = [
+        counted("other", "DEADLINE_EXCEEDED", NAMES),
+        counted("other", "INVALID_ARGUMENT", NAMES),
+        counted("other", "UNIMPLEMENTED", NAMES),
+        counted("other", "RESOURCE_EXHAUSTED", NAMES),
+        counted("other", "CANCELLED", 1),
+        counted("Say", "OK", 1),
+    ];
+    until_told(process.admin, &lines).await;
 }
 
 #[tokio::test]
