@@ -61,8 +61,9 @@ pub struct ServerSettings {
 
     /// How old a connection may grow, in seconds; 0: as old as it likes. Then the client is told to open another (GOAWAY), and
     /// calls that run finish; a stream gets ten minutes more. Without it clients stay where they are when more processes have
-    /// come, and a process that comes back gets none. Each connection's age is up to a fifth less, so that those that were
-    /// opened together are not opened again together. 300 makes the cost of opening them nothing.
+    /// come, a process that comes back gets none, and the connection of a client that hangs stays for ever. Each connection's
+    /// age is up to a fifth less, so that those that were opened together are not opened again together. 300 makes the cost of
+    /// opening them nothing.
     #[arg(long, env = "CANDELIVER_MAX_CONNECTION_AGE_SECONDS", value_name = "SECONDS",
           default_value_t = DEFAULT_MAX_CONNECTION_AGE_SECONDS,
           value_parser = number(0..=MAX_CONNECTION_AGE_SECONDS))]

@@ -13,12 +13,19 @@ use crate::shutdown::Shutdown;
 
 /// How long a connection may be silent before the other end is asked whether it is still there, so that what a crashed
 /// machine left is gone in a minute. TCP asks, not HTTP/2: hyper would note the time of each frame for it, which costs every
-/// call 760 instructions. A machine that lives but whose program hangs answers; its connection ends with its age.
+/// call 760 instructions. A machine that lives but whose program hangs answers for it: its connection ends with its age, and
+/// where that is 0 (`--max-connection-age-seconds`) nothing ends it.
 const KEEP_ALIVE_IDLE: Duration = Duration::from_secs(30);
 
 /// How long after one unanswered probe the next is sent, and after how many the connection is given up.
 const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(5);
 const KEEP_ALIVE_PROBES: u32 = 3;
+
+/// How long what was sent may stay unacknowledged before the connection is given up. Linux sends no probes meanwhile, and by
+/// itself sends the bytes again for a quarter of an hour.
+#[cfg(target_os = "linux")]
+const UNACKNOWLEDGED: Duration =
+    KEEP_ALIVE_IDLE.saturating_add(KEEP_ALIVE_INTERVAL.saturating_mul(KEEP_ALIVE_PROBES));
 
 /// A bound port and the small runtime that waits for connections on it.
 pub(super) struct Acceptor {
@@ -80,6 +87,8 @@ fn ready_to_serve(stream: TcpStream) -> io::Result<StdStream> {
     let socket = SockRef::from(&stream);
     let probes = TcpKeepalive::new().with_time(KEEP_ALIVE_IDLE).with_interval(KEEP_ALIVE_INTERVAL);
     socket.set_tcp_keepalive(&probes.with_retries(KEEP_ALIVE_PROBES))?;
+    #[cfg(target_os = "linux")]
+    socket.set_tcp_user_timeout(Some(UNACKNOWLEDGED))?;
     stream.into_std()
 }
 
@@ -97,7 +106,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_silent_connection_is_asked_whether_the_other_end_is_still_there() {
+    async fn a_silent_connection_is_asked_whether_the_other_end_is_still_there_and_given_up_in_a_minute() {
         let listener = AsyncListener::bind(("127.0.0.1", 0)).await.unwrap();
         let _client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
         let (accepted, _) = listener.accept().await.unwrap();
@@ -105,5 +114,7 @@ mod tests {
         let socket = SockRef::from(&accepted);
         assert!(socket.keepalive().unwrap());
         assert_eq!(socket.tcp_keepalive_time().unwrap(), KEEP_ALIVE_IDLE);
+        #[cfg(target_os = "linux")]
+        assert_eq!(socket.tcp_user_timeout().unwrap(), Some(Duration::from_secs(45)));
     }
 }
