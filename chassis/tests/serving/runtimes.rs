@@ -30,6 +30,34 @@ async fn connections_are_spread_evenly_over_the_runtimes() {
     process.returned().await.unwrap();
 }
 
+fn polling_busily() -> ServerSettings {
+    ServerSettings { busy_poll_us: 1_000, threads: Some(2), ..ServerSettings::default() }
+}
+
+#[tokio::test]
+async fn runtimes_that_poll_busily_answer_on_each_of_their_connections() {
+    let process = Process::start(polling_busily());
+    let (first, second) = (process.client().await, process.client().await);
+    for _ in 0..100 {
+        assert_eq!(soon(first.say("hello")).await.unwrap(), "hello");
+        assert_eq!(soon(second.say("hello")).await.unwrap(), "hello");
+    }
+}
+
+#[tokio::test]
+async fn runtimes_that_poll_busily_finish_their_calls_and_end() {
+    let process = Process::start(polling_busily());
+    let client = process.client().await;
+    let waiting = client.saying("wait");
+    process.script.until_running(1).await;
+    process.end();
+    let refused = async { while client.say("hello").await.is_ok() {} };
+    soon(refused).await;
+    process.script.open_the_gate();
+    assert_eq!(soon(waiting).await.unwrap().unwrap(), "waited");
+    process.returned().await.unwrap();
+}
+
 #[tokio::test]
 async fn a_runtime_whose_services_cannot_be_made_is_an_error_not_a_hang() {
     let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
