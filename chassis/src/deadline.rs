@@ -38,8 +38,9 @@ pub(crate) struct InvalidTimeout;
 // === impl Deadline ===
 
 impl Deadline {
-    /// The deadline of the call whose handler asks. Work that the handler hands to other tasks is to be told it; asked from
-    /// there, and from calls that did not come through `Services`, it is the default call timeout from now.
+    /// The deadline of the call whose handler asks. Work that the handler hands to other tasks or leaves to the stream that it
+    /// answers with is to be told it; asked from there, and from calls that did not come through `Services`, it is the default
+    /// call timeout from now.
     #[must_use]
     pub fn current() -> Self {
         CURRENT.get().unwrap_or_else(|| Self::after(Duration::from_secs(DEFAULT_CALL_TIMEOUT_SECONDS)))

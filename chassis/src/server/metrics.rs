@@ -44,7 +44,8 @@ impl Collector for ServerMetrics {
 }
 
 fn calls_by_code(page: &mut DescriptorEncoder<'_>, totals: &[Total]) -> fmt::Result {
-    let help = "Calls that ended, by the code of their answer; CANCELLED: given up by their caller";
+    let help = "Calls that ended, by the code of their answer; CANCELLED: given up by their caller, or cut with their \
+                connection, by its age or the end of a drain";
     let mut calls = page.encode_descriptor("calls", help, None, MetricType::Counter)?;
     for total in totals {
         for (code, count) in (0..).zip(total.codes).filter(|(_, count)| *count > 0) {
