@@ -47,6 +47,11 @@ impl CallError {
         reason(self.status.as_deref()?)
     }
 
+    /// Whether nothing is wrong: the connection is old, and the next call is made on another.
+    pub fn is_connections_age(&self) -> bool {
+        self.reason().as_deref() == Some("CONNECTION_AGE")
+    }
+
     /// Whether the service may have done what it was asked to: nothing says that it has not.
     pub fn may_be_done(&self) -> bool {
         match (self.kind(), self.code()) {

@@ -92,7 +92,7 @@ impl Watch {
                 return broken.into();
             }
             wait = if self.heard { FIRST_WAIT } else { (wait * 2).min(LONGEST_WAIT) };
-            if self.heard {
+            if self.heard && !broken.is_connections_age() {
                 let from = self.after.as_deref().unwrap_or("the start");
                 eprintln!("Product is away; going on from {from} when it is back");
             }
