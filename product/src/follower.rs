@@ -1,6 +1,8 @@
 //! Keeps the index where the database is: reads the feed at start, after each commit of this process, at each word of
 //! another's, and every now and then in case a word was lost.
 
+mod sight;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,9 +14,10 @@ use tokio::task::JoinHandle;
 
 use crate::digest::Digesting;
 use crate::index::{Index, Retired};
-use crate::revision::{Epoch, Head, Revision};
+use crate::revision::{Head, Revision};
 use crate::server::SERVICE_NAMES;
 use crate::store::{Cursor, Entry, Page, Store};
+use sight::{Seen, Sight};
 
 /// How often to look when nothing is heard: half of what other processes may see a write later.
 const POLL_EVERY: Duration = Duration::from_millis(500);
@@ -36,7 +39,7 @@ struct Follower {
     digesting: Digesting,
     read_upto: Cursor,
     /// What the pages read so far are of.
-    epoch: Option<Epoch>,
+    seen: Seen,
     /// What was last published.
     published: Option<Head>,
     /// What was published before and is read by somebody still.
@@ -69,7 +72,7 @@ pub async fn follow(store: Store, index: Arc<Index>, health: Health) {
         building: Catalogue::default(),
         digesting: Digesting::default(),
         read_upto: Cursor::after(Revision::ZERO),
-        epoch: None,
+        seen: Seen::default(),
         published: None,
         retired: Vec::new(),
         standing: Standing::Loading,
@@ -100,15 +103,15 @@ impl Follower {
         loop {
             let asked_at = reading.asked_at;
             let page = reading.page().await?;
-            if *self.epoch.get_or_insert(page.head.epoch) != page.head.epoch {
-                self.start_again(page.head);
-                reading = self.read();
-                continue;
-            }
-            let behind = page.head.revision < self.read_upto.revision();
-            // Once seen it stays so: what is written now, on top of what was restored, is not what was read.
-            if behind || self.standing == Standing::Restored {
-                return Ok(Standing::Restored);
+            match self.seen.look(page.head) {
+                Sight::Same if self.standing != Standing::Restored => {}
+                Sight::Another => {
+                    self.start_again(page.head);
+                    reading = self.read();
+                    continue;
+                }
+                // Once seen it stays so: what is written now, on top of what was restored, is not what was read.
+                Sight::Same | Sight::Restored => return Ok(Standing::Restored),
             }
             let (head, complete) = (page.head, page.complete);
             self.read_upto = page.end().unwrap_or(self.read_upto);
@@ -164,7 +167,7 @@ impl Follower {
         self.index.suspend();
         self.serve(false);
         self.standing = Standing::Loading;
-        self.epoch = None;
+        self.seen = Seen::default();
         self.building = Catalogue::default();
         self.digesting = Digesting::default();
         self.read_upto = Cursor::after(Revision::ZERO);
