@@ -41,11 +41,13 @@ const DEFERRED: usize = 240;
 const SOME: usize = 60;
 /// The least time between two writes, which leaves the machine to those who order.
 const PACE: Duration = Duration::from_millis(20);
-/// What is promised is a second; a busy machine may take some more.
+/// How soon what one Product has written is to be known to all. Half of the writes must be; a busy machine may hold up some.
+const PROMISED: Duration = Duration::from_secs(1);
+/// What a single write may take on a busy machine.
 const GENEROUS: Duration = Duration::from_secs(5);
 /// A verifier that is killed holds up what it has claimed for half a minute.
 const VERIFIED_WITHIN: Duration = Duration::from_secs(60);
-const DIGEST: &str = "candeliver_catalogue_digest_info";
+const DIGEST: &str = "candeliver_catalogue_digest";
 
 async fn three_products_and_three_deliveries_share_the_work(database: &impl AsyncFn() -> Throwaway) {
     let (product_database, delivery_database) = (database().await, database().await);
@@ -92,6 +94,7 @@ async fn three_products_and_three_deliveries_share_the_work(database: &impl Asyn
     let ((products, deliveries), _, ()) = tokio::join!(killing, callers, work.write());
 
     all_is_as_acknowledged(&deliveries[VICTIM], &work).await;
+    // Told and not promised: the first to find Product again may be quick enough to verify all.
     for delivery in &deliveries {
         println!(
             "{} verified in {} rounds",
@@ -159,13 +162,14 @@ async fn the_catalogues_are_the_same(products: &[Service], pages: &[SocketAddr])
         let mut told = Vec::new();
         for (product, page) in products.iter().zip(pages) {
             let token = questions::revision(product).await.expect("it answers");
-            let digest = metrics::label(*page, DIGEST, "digest").await.expect("it is loaded");
-            told.push((token, metrics::label(*page, DIGEST, "revision").await, digest));
+            told.push((token, metrics::value(*page, DIGEST).await.expect("it is loaded")));
         }
         if told.iter().all(|one| *one == told[0]) { Ok(told) } else { Err(told) }
     })
     .await;
-    println!("all at revision {:?} with digest {}", digests[0].1, digests[0].2);
+    let (token, digest) = &digests[0];
+    assert_ne!(*digest, 0, "the digest of nothing");
+    println!("all at revision {token} with digest {digest:012x}");
 }
 
 /// What is done at once by those who order and by who writes.
@@ -280,7 +284,7 @@ impl Work {
 
     /// Writes through one Product after the other. What one has written, all that live know in time.
     async fn write(&self) {
-        let (mut number, mut slowest) = (0, Duration::ZERO);
+        let (mut number, mut seen_after) = (0, Vec::new());
         let mut pace = interval(PACE);
         while !self.is_over.get() {
             pace.tick().await;
@@ -297,16 +301,26 @@ impl Work {
                     continue;
                 }
             };
-            let started = Instant::now();
-            for (reader, channel) in self.products.iter().enumerate() {
-                let was_down = self.product_is_down.get();
-                match visible(channel, &token).await {
-                    Ok(()) => slowest = slowest.max(started.elapsed()),
-                    Err(status) => self.is_of_the_killed(reader, was_down, status),
-                }
+            let seen = join_all((0..PROCESSES).map(|reader| self.see(reader, &token))).await;
+            seen_after.extend(seen.into_iter().max());
+        }
+        seen_after.sort();
+        let median = seen_after[seen_after.len() / 2];
+        let slowest = seen_after.last();
+        println!("{number} writes; seen by every Product after {median:?}, the slowest after {slowest:?}");
+        assert!(median < PROMISED, "{median:?}");
+    }
+
+    /// How long it takes until a Product has come to a revision; nothing for one that is down.
+    async fn see(&self, reader: usize, token: &str) -> Duration {
+        let (started, was_down) = (Instant::now(), self.product_is_down.get());
+        match visible(&self.products[reader], token).await {
+            Ok(()) => started.elapsed(),
+            Err(status) => {
+                self.is_of_the_killed(reader, was_down, status);
+                Duration::ZERO
             }
         }
-        println!("{number} writes; the slowest was seen by every Product after {slowest:?}");
     }
 
     fn is_of_the_killed(&self, place: usize, was_down: bool, status: Status) {

@@ -6,7 +6,6 @@ use prometheus_client::encoding::{EncodeCounterValue, EncodeGaugeValue, EncodeMe
 use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
-use prometheus_client::metrics::info::Info;
 
 pub use prometheus_client::collector::Collector;
 pub use prometheus_client::encoding::DescriptorEncoder;
@@ -55,17 +54,4 @@ pub fn counter(
     value: impl EncodeCounterValue,
 ) -> fmt::Result {
     ConstCounter::new(value).encode(encoder.encode_descriptor(name, help, None, MetricType::Counter)?)
-}
-
-/// Writes what is text and no figure, as labels of a 1; `_info` is put after its name.
-///
-/// # Errors
-/// The page can't be written.
-pub fn info<const N: usize>(
-    encoder: &mut DescriptorEncoder<'_>,
-    name: &str,
-    help: &str,
-    labels: [(&'static str, String); N],
-) -> fmt::Result {
-    Info::new(labels).encode(encoder.encode_descriptor(name, help, None, MetricType::Info)?)
 }

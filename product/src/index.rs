@@ -172,12 +172,6 @@ impl Index {
         Timestamp::from_unix_micros(self.current_at.load(Ordering::Relaxed)).ok()
     }
 
-    /// What was last published, whether or not it may be answered from.
-    #[must_use]
-    pub fn head(&self) -> Option<Head> {
-        *self.changed.borrow()
-    }
-
     /// Tells of each published head.
     #[must_use]
     pub fn subscribe(&self) -> watch::Receiver<Option<Head>> {

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use chassis::clock;
-use chassis::metrics::{Collector, DescriptorEncoder, Registry, gauge, info};
+use chassis::metrics::{Collector, DescriptorEncoder, Registry, gauge};
 use deliverability::Timestamp;
 
 use crate::index::Index;
@@ -28,14 +28,15 @@ impl Collector for CatalogueMetrics {
         gauge(&mut encoder, "ready", "1 if questions are answered from the catalogue", answers)?;
         // Before anything is loaded there is nothing to tell: a 0 would look like an empty catalogue.
         let current_at = self.0.current_at().map_or(0, Timestamp::unix_micros);
-        let (Some(head), true) = (self.0.head(), current_at > 0) else { return Ok(()) };
+        let (Some((head, digest)), true) = (self.0.digest(), current_at > 0) else { return Ok(()) };
         gauge(&mut encoder, "revision", "The catalogue's revision in memory", head.revision.number())?;
         let age_micros = clock::unix_micros().saturating_sub(current_at).max(0);
         let help = "Time since the catalogue was last seen to be the newest";
         gauge(&mut encoder, "age_seconds", help, age_micros as f64 / 1e6)?;
-        let Some((head, digest)) = self.0.digest() else { return Ok(()) };
-        let labels = [("digest", digest.to_string()), ("revision", head.revision.to_string())];
-        info(&mut encoder, "digest", "The same in each process that has read the same objects", labels)
+        // A figure and no label, which would make a new time series with every revision.
+        let help =
+            "Stands for the objects in memory: equal in all processes at one revision, or one has misread";
+        gauge(&mut encoder, "digest", help, digest.figure())
     }
 }
 
@@ -45,10 +46,12 @@ mod tests {
 
     use chassis::metrics;
     use deliverability::Catalogue;
+    use uuid::Uuid;
 
     use super::*;
-    use crate::digest::Digest;
+    use crate::digest::Digesting;
     use crate::revision::{Epoch, Head, Revision};
+    use crate::store::{Cursor, Kind};
 
     #[test]
     fn a_catalogue_that_is_not_loaded_has_no_revision_and_one_that_is_too_old_has_its_age() {
@@ -63,12 +66,13 @@ mod tests {
         );
 
         let head = Head { epoch: Epoch::fresh(), revision: Revision::new(7) };
-        drop(index.publish(Catalogue::default(), head, Digest::default()));
+        let mut digesting = Digesting::default();
+        digesting.put(Cursor::of(Kind::Product, Uuid::nil()), 7);
+        drop(index.publish(Catalogue::default(), head, digesting.digest()));
         index.seen_current(clock::unix_micros());
         assert!(page().contains("\ncandeliver_catalogue_ready 1\n"), "{}", page());
         assert!(page().contains("\ncandeliver_catalogue_revision 7\n"), "{}", page());
-        let digest = "\ncandeliver_catalogue_digest_info{digest=\"0000000000000000\",revision=\"7\"} 1\n";
-        assert!(page().contains(digest), "{}", page());
+        assert!(page().contains("\ncandeliver_catalogue_digest 7\n"), "{}", page());
 
         index.seen_current(clock::unix_micros() - 90_000_000);
         assert!(page().contains("\ncandeliver_catalogue_ready 0\n"), "{}", page());

@@ -16,12 +16,11 @@ pub async fn sum(page: SocketAddr, metric: &str, labels: &[&str]) -> u64 {
     values.reduce(|sum: u64, value| sum + value).unwrap_or_else(|| panic!("no {metric} {labels:?} in {text}"))
 }
 
-/// A label's value on the line of a metric that tells texts and no figure; none where there is no such line.
-pub async fn label(page: SocketAddr, metric: &str, label: &str) -> Option<String> {
+/// The value of a metric without labels; none where there is no such line.
+pub async fn value(page: SocketAddr, metric: &str) -> Option<u64> {
     let text = read(page).await;
-    let line = text.lines().find(|line| line.starts_with(&format!("{metric}{{")))?;
-    let (_, value) = line.split_once(&format!("{label}=\""))?;
-    Some(value.split_once('"')?.0.to_owned())
+    let value = text.lines().find_map(|line| line.strip_prefix(metric)?.strip_prefix(' '))?;
+    Some(value.parse().unwrap_or_else(|_| panic!("{metric} {value}")))
 }
 
 async fn read(page: SocketAddr) -> String {

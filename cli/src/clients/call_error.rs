@@ -187,10 +187,14 @@ mod tests {
     use crate::clients::TimeoutFlags;
     use chassis::status::{Failure as Refusal, Violation};
 
-    async fn told(status: Option<Status>) -> (Exit, String, bool) {
+    fn error(status: Option<Status>) -> CallError {
         let timeout = TimeoutFlags { timeout: Duration::from_secs(5) };
         let url = Service::Product.default_url().parse().unwrap();
-        let error = CallError::new(&Peer::new(Service::Product, &url, &timeout).unwrap(), status);
+        CallError::new(&Peer::new(Service::Product, &url, &timeout).unwrap(), status)
+    }
+
+    async fn told(status: Option<Status>) -> (Exit, String, bool) {
+        let error = error(status);
         let may_be_done = error.may_be_done();
         match Failure::from(error) {
             Failure::Told { exit, message } => (exit, message, may_be_done),
@@ -211,6 +215,15 @@ mod tests {
             "Product refused the request (INVALID_FIELD):\n  product_id must be a UUID\n  quantity must be 1 or more"
         );
         assert!(!may_be_done);
+    }
+
+    #[tokio::test]
+    async fn a_connections_age_may_pass_and_is_told_from_a_product_that_goes_away() {
+        let ended = |reason| error(Some(Refusal::new(Code::Unavailable, reason, "elsewhere").into_status()));
+        let of_age = ended("CONNECTION_AGE");
+        assert!(of_age.is_connections_age() && of_age.may_pass());
+        assert!(!ended("DRAINING").is_connections_age());
+        assert!(!error(None).is_connections_age());
     }
 
     #[tokio::test]

@@ -7,8 +7,8 @@ use crate::openmetrics::Page;
 /// What one process has read, and up to which revision.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Digest {
-    digest: String,
-    revision: String,
+    digest: u64,
+    revision: u64,
 }
 
 // === impl Digest ===
@@ -16,19 +16,21 @@ pub struct Digest {
 impl Digest {
     /// None: the page tells of no catalogue, as those of other services and of one that is being loaded.
     pub fn read(page: &Page) -> Option<Self> {
-        let label = |label| {
-            let values = page.values_by(label, "candeliver_catalogue_digest_info", &[]);
-            values.first().map(|(text, _)| (*text).to_owned())
-        };
-        Some(Self { digest: label("digest")?, revision: label("revision")? })
+        let figure = |name: &str| Some(page.value(&format!("candeliver_catalogue_{name}"), &[])? as u64);
+        Some(Self { digest: figure("digest")?, revision: figure("revision")? })
     }
 
     pub fn text(&self) -> String {
-        format!("{} at revision {}: the same in every process that agrees", self.digest, self.revision)
+        format!("{} at revision {}: the same in every process that agrees", self.hex(), self.revision)
     }
 
     pub fn json(&self) -> Value {
-        json!({ "digest": self.digest, "revision": self.revision })
+        json!({ "digest": self.hex(), "revision": self.revision })
+    }
+
+    /// It has 48 bits.
+    fn hex(&self) -> String {
+        format!("{:012x}", self.digest)
     }
 }
 
@@ -38,10 +40,10 @@ mod tests {
 
     #[test]
     fn a_catalogue_tells_its_digest_and_a_page_without_one_tells_none() {
-        let page = "candeliver_catalogue_digest_info{digest=\"0a\",revision=\"7\"} 1\n# EOF\n";
+        let page = "candeliver_catalogue_revision 7\ncandeliver_catalogue_digest 76355979038191\n# EOF\n";
         let digest = Digest::read(&Page::parse(page).unwrap()).unwrap();
-        assert_eq!(digest.text(), "0a at revision 7: the same in every process that agrees");
-        assert_eq!(digest.json(), json!({ "digest": "0a", "revision": "7" }));
+        assert_eq!(digest.text(), "45720301cdef at revision 7: the same in every process that agrees");
+        assert_eq!(digest.json(), json!({ "digest": "45720301cdef", "revision": 7 }));
         assert_eq!(Digest::read(&Page::parse("candeliver_catalogue_ready 0\n# EOF\n").unwrap()), None);
     }
 }
