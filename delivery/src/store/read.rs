@@ -13,7 +13,7 @@ use super::fault::{Fault, fault_of, within};
 use super::queue::Work;
 use super::rows::{DeliveryRow, columns};
 use super::sqlite;
-use super::ticket::Ticket;
+use super::ticket::{Ticket, answer_all};
 use crate::domain::{Delivery, DeliveryId};
 
 /// On PostgreSQL the ids are one value.
@@ -134,9 +134,11 @@ impl Reader {
 }
 
 fn answer(reads: Vec<Read>, found: &Result<Rows, StoreError>) {
-    for Read { id, ticket } in reads {
-        ticket.answer(found.as_ref().map(|rows| rows.get(&id.as_uuid()).cloned()).map_err(Clone::clone));
-    }
+    let one = |id: DeliveryId| match found {
+        Ok(rows) => Ok(rows.get(&id.as_uuid()).cloned()),
+        Err(error) => Err(error.clone()),
+    };
+    answer_all(reads.into_iter().map(|Read { id, ticket }| (ticket, one(id))));
 }
 
 /// Rows by their ids, in a statement of its own: it sees what was committed before.
