@@ -206,7 +206,8 @@ impl<S: Clone> Stack<S> {
             let may_hedge = !progress.retries.is_last();
             let ended = match wait.filter(|wait| may_hedge && *wait + floor <= time.timeout) {
                 None => first.run(message, caller, time).await,
-                Some(wait) => self.hedged(message, progress, first, wait, time).await,
+                // In a box: it is rare, and every call would carry its size.
+                Some(wait) => Box::pin(self.hedged(message, progress, first, wait, time)).await,
             };
             return match ended {
                 Some(ended) => ended.map_err(End::Failed),
