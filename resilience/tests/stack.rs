@@ -3,6 +3,8 @@
 
 mod support;
 
+#[path = "stack/batch_failures.rs"]
+mod batch_failures;
 #[path = "stack/batching.rs"]
 mod batching;
 #[path = "stack/calling.rs"]

@@ -1,5 +1,7 @@
 //! Endpoints by script, and settings under which time passes only when a test says so.
 
+pub mod numbers;
+
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::pin::Pin;
