@@ -17,8 +17,9 @@ TRACED_SECONDS = 200
 # Of the calls of a round, those that the clock may cut off.
 COUNT_SLACK = 0.02
 CURVE_PARTS = (0.1, 0.25, 0.4, 0.55, 0.7, 0.8, 0.9)
-# A server with capacity left answers all; a quantile that leaves out the slowest says nothing.
-CURVE_ALL_OK_BELOW = 0.6
+# A server with capacity left answers all, but for the moments that neighbours of a shared machine take: at higher rates these
+# make backlogs, and the share is told beside the quantiles, which leave out the slowest then.
+CURVE_ALL_OK_BELOW = 0.3
 AGAINST = {"tonic-hello": 1.7, "tonic-best": 0.9, "grpc-go": 1.9, "grpc-cpp": 3.0}
 
 
