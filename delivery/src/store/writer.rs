@@ -131,3 +131,8 @@ impl Writer {
         }
     }
 }
+
+/// One column of rows: what PostgreSQL takes as one value, however many rows there are.
+fn column<'r, R, V>(rows: &'r [R], value: impl Fn(&'r R) -> V) -> Vec<V> {
+    rows.iter().map(value).collect()
+}

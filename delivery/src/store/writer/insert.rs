@@ -3,7 +3,7 @@
 use chassis::database::{Connection, PgConnection, SqliteConnection, StoreError};
 use sqlx::AssertSqlSafe;
 
-use super::Create;
+use super::{Create, column};
 use crate::store::rows::{DeliveryColumns, columns};
 use crate::store::sqlite;
 
@@ -91,12 +91,4 @@ async fn on_postgres<'a>(
         .bind(column(&rows, |row| row.create_time_us))
         .bind(column(&rows, |row| row.update_time_us));
     Ok(query.execute(connection).await?.rows_affected())
-}
-
-/// One column of rows.
-fn column<'r, 'a, V>(
-    rows: &'r [DeliveryColumns<'a>],
-    value: impl Fn(&'r DeliveryColumns<'a>) -> V,
-) -> Vec<V> {
-    rows.iter().map(value).collect()
 }

@@ -3,6 +3,7 @@
 use chassis::database::{Connection, PgConnection, SqliteConnection, StoreError};
 use sqlx::AssertSqlSafe;
 
+use super::column;
 use crate::domain::Delivery;
 use crate::store::rows::EvidenceColumns;
 use crate::store::sqlite;
@@ -82,11 +83,6 @@ async fn on_postgres(connection: &mut PgConnection, rows: &[Changed<'_>]) -> Res
         .bind(column(rows, |row| row.evidence.check_time_us))
         .bind(column(rows, |row| row.evidence.deciding_rules.as_str()));
     Ok(query.execute(connection).await?.rows_affected())
-}
-
-/// One column of rows.
-fn column<'r, 'a, V>(rows: &'r [Changed<'a>], value: impl Fn(&'r Changed<'a>) -> V) -> Vec<V> {
-    rows.iter().map(value).collect()
 }
 
 #[cfg(test)]
