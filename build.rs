@@ -21,7 +21,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         let descriptors = protox::compile(&files, [&root])?;
         // What server reflection answers from, comments included.
         fs::write(out.join(format!("{service}.bin")), descriptors.encode_to_vec())?;
-        tonic_prost_build::configure().compile_fds(descriptors)?;
+        tonic_prost_build::configure().codec_path("crate::codec::SliceCodec").compile_fds(descriptors)?;
     }
     Ok(())
 }

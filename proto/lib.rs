@@ -1,6 +1,8 @@
 //! The contract between the services, generated from the .proto files beside this file.
 #![allow(missing_docs, clippy::all, clippy::pedantic)]
 
+pub mod codec;
+
 /// What the Product service speaks.
 pub mod product {
     /// The only version there is.

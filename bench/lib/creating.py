@@ -179,8 +179,7 @@ def goodput(plan):
     points = [[capacity * part, statistics.median(values)] for part, values in seen.items()]
     kept = ratio(seen[GOODPUT_PARTS[-1]], capacities)
     what = "CreateDelivery, SQLite, goodput at 2 × capacity, deadline 1 s"
-    return [Row(what, "≥ 0.9 ×", f"{kept:.2f} × ({points[-1][1]:,.0f} of {capacity:,.0f} deliveries/s)", kept >= 0.9)], \
-        {"goodput": points}
+    return [Row(what, "", f"{kept:.2f} × ({points[-1][1]:,.0f} of {capacity:,.0f} deliveries/s)")], {"goodput": points}
 
 
 def good_at(port, order, seconds, rate):

@@ -54,8 +54,9 @@ const SQLITE_ROWS_AHEAD: usize = 1_024;
 const CLOSE_TIMEOUT: Duration = Duration::from_millis(500);
 /// Units of work under way and waiting. What waits longer than ACQUIRE_TIMEOUT fails anyway.
 const MAX_UNITS: usize = 1_024;
-/// Threads of the store's runtime: it waits for sockets; SQLite brings threads of its own.
-const STORE_THREADS: usize = 2;
+/// Threads of the store's runtime at most, and no more than there are cores: it waits for sockets; SQLite brings threads of
+/// its own. On one core a second one would only be woken to find nothing.
+const MAX_STORE_THREADS: usize = 2;
 
 /// A database's pools and the runtime they live on. Clones share them.
 #[derive(Clone, Debug)]
@@ -81,7 +82,8 @@ enum Pools {
 /// # Errors
 /// The operating system gives no threads.
 pub fn start_runtime() -> std::io::Result<Runtime> {
-    Builder::new_multi_thread().worker_threads(STORE_THREADS).thread_name("store").enable_all().build()
+    let threads = std::thread::available_parallelism()?.get().min(MAX_STORE_THREADS);
+    Builder::new_multi_thread().worker_threads(threads).thread_name("store").enable_all().build()
 }
 
 /// Ends a database and its runtime, once serving is over. Clients have their answers by then: what a silent database holds

@@ -1,16 +1,14 @@
 //! ProductService: what other services may ask.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use chassis::deadline::Deadline;
 use chassis::status::{Failure, Violations};
 use chassis::{clock, page};
 use deliverability::{
-    Address, Code, Decision, Location, LocationId, Name, Postcode, Product, ProductId, Question, State,
+    Address, Code, Location, LocationId, Name, Postcode, Product, ProductId, Question, State,
     Timestamp,
 };
-use foldhash::fast::RandomState;
 use proto::product::v1::product_service_server::ProductService;
 use proto::product::v1::{self as wire};
 use tonic::{Code as GrpcCode, Request, Response, Status};
@@ -121,15 +119,10 @@ impl ProductService for ProductHandlers {
         let (questions, min_revision) = batch(&request).map_err(Failure::invalid_fields)?;
 
         let reading = read_at_least(&self.index, min_revision, deadline).await?;
-        let mut decided: HashMap<Question, Decision, RandomState> =
-            HashMap::with_capacity_and_hasher(questions.len(), RandomState::default());
-        let results = request.items.into_iter().zip(questions).map(|(item, question)| {
-            let decision =
-                decided.entry(question).or_insert_with_key(|question| reading.catalogue.decide(question));
-            wire::BatchResult {
-                correlation_id: item.correlation_id,
-                decision: Some(render::decision(decision)),
-            }
+        // All from one snapshot at one instant: a question that is asked twice gets one answer, without a look for it.
+        let results = request.items.into_iter().zip(&questions).map(|(item, question)| wire::BatchResult {
+            correlation_id: item.correlation_id,
+            decision: Some(render::decision(&reading.catalogue.decide(question))),
         });
         let results = results.collect();
         Ok(Response::new(wire::BatchCanDeliverResponse {
