@@ -1,7 +1,7 @@
 //! How messages become bytes: as tonic-prost does it, but out of and into one piece of memory.
 //!
 //! tonic's buffers may be in several pieces, and ask for each byte whether the next piece begins. A message is whole when it
-//! is decoded, so reading it as one slice takes a fifth off a batch's instructions. Errors are worded as tonic-prost's.
+//! is decoded, so it is read as one slice. Errors are worded as tonic-prost's.
 
 use std::marker::PhantomData;
 

@@ -5,6 +5,7 @@
 //! | [`settings`] | flags, each with a variable; secrets from files |
 //! | [`metrics`], [`admin`] | figures, and the page that shows them on a port of its own |
 //! | [`telemetry`] | logs, for people or as JSON |
+//! | [`trace`] | which request a piece of work belongs to, and spans for a collector |
 //! | [`shutdown`] | the one signal that ends serving |
 //! | [`health`] | health for each service, for the whole, and liveness |
 //! | [`reflection`] | what a server offers, v1 and v1alpha |
@@ -34,3 +35,4 @@ pub mod settings;
 pub mod shutdown;
 pub mod status;
 pub mod telemetry;
+pub mod trace;

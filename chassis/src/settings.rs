@@ -3,6 +3,7 @@
 mod admin;
 mod parse;
 mod secret;
+mod trace;
 
 use std::fmt::Display;
 use std::num::NonZeroUsize;
@@ -16,6 +17,7 @@ use tracing_subscriber::EnvFilter;
 pub use admin::AdminSettings;
 pub use parse::parse;
 pub use secret::{SecretError, secret_from};
+pub use trace::TraceSettings;
 
 const DEFAULT_DRAIN_SECONDS: u64 = 20;
 const DEFAULT_MAX_CONNECTIONS: usize = 10_000;

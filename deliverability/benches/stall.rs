@@ -39,7 +39,9 @@ struct Seen {
 fn main() {
     let made = Made::new(900_000, 90_000, 10_000, 3);
     let questions = made.questions(QUESTIONS);
-    println!("1,000,000 rows in chunks of {CHUNK}, one reader; reads that took longer than {LONGEST:?}, and the longest");
+    println!(
+        "1,000,000 rows in chunks of {CHUNK}, one reader; reads that took longer than {LONGEST:?}, and the longest"
+    );
     for _ in 0..ROUNDS {
         for (name, publishes) in [("published", true), ("nothing published", false)] {
             let seen = read_during_an_import(&made, &questions, publishes);

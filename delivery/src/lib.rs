@@ -30,7 +30,7 @@ use anyhow::Context;
 use chassis::database::{self, StoreError};
 use chassis::server::Listeners;
 use chassis::shutdown::Shutdown;
-use chassis::telemetry;
+use chassis::{telemetry, trace};
 
 pub use config::{Args, Command};
 pub use create::DeferLimits;
@@ -46,6 +46,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     telemetry::init(&args.log);
     let shutdown = Shutdown::on_signals(args.server.exit_with_stdin)?;
     let runtime = database::start_runtime()?;
+    let exporting = trace::start(&args.trace, "delivery", runtime.handle())?;
     let store = runtime.block_on(open(args))?;
     match args.command {
         Some(Command::Migrate) => println!("the tables are up to date"),
@@ -60,6 +61,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
             serve(listeners, &args.server, store.clone(), product, args.rules(), shutdown)?;
         }
     }
+    exporting.end();
     database::end(runtime, store.database());
     Ok(())
 }

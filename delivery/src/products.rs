@@ -34,6 +34,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chassis::deadline::Deadline;
+use chassis::trace::Trace;
 use deliverability::{RuleRef, Timestamp, Verdict};
 use resilience::batch::{BatchSettings, Batching};
 use resilience::breaker::State;
@@ -212,14 +213,15 @@ impl Products {
         self.understood(asked)
     }
 
-    /// Asks the same of several orders, all at one revision. `None` stands for an order that Product's answer says nothing
+    /// Asks the same of several orders, all at one revision, for the sampled `traces` that they were created in. `None` stands for an order that Product's answer says nothing
     /// sensible about.
     pub async fn decide_batch(
         &self,
         orders: &[&Order],
+        traces: &[Trace],
         min_revision: Option<&RevisionToken>,
     ) -> Answer<Vec<Option<Decision>>> {
-        let question = BatchQuestion::new(orders, min_revision);
+        let question = BatchQuestion::new(orders, traces, min_revision);
         let asked = match min_revision {
             None => self.stack.call(question, None).await,
             // Product waits for a revision to the deadline, and those that wait behind this batch wait too.

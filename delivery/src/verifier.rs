@@ -127,7 +127,8 @@ impl Verifier {
     async fn ask(&mut self, group: Group) -> Result<Result<(), Silence>, StoreError> {
         let oldest = group.deliveries.iter().map(|delivery| delivery.create_time).min();
         let orders: Vec<_> = group.deliveries.iter().map(|delivery| &delivery.order).collect();
-        match self.products.decide_batch(&orders, group.min_revision.as_ref()).await {
+        let traces: Vec<_> = group.deliveries.iter().filter_map(|delivery| delivery.trace).collect();
+        match self.products.decide_batch(&orders, &traces, group.min_revision.as_ref()).await {
             Answer::Decided(decisions) => {
                 let (mut settlements, mut unclear) = (Vec::new(), Vec::new());
                 for (delivery, decision) in group.deliveries.iter().zip(decisions) {

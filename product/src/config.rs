@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use chassis::database::DatabaseSettings;
-use chassis::settings::{AdminSettings, LogSettings, ServerSettings};
+use chassis::settings::{AdminSettings, LogSettings, ServerSettings, TraceSettings};
 use clap::{Args as ClapArgs, Subcommand};
 
 /// Flags of the Product service.
@@ -39,6 +39,10 @@ pub struct Args {
     #[allow(missing_docs, reason = "documented on its fields, which are the flags")]
     #[command(flatten)]
     pub log: LogSettings,
+
+    #[allow(missing_docs, reason = "documented on its fields, which are the flags")]
+    #[command(flatten)]
+    pub trace: TraceSettings,
 }
 
 /// What the program does instead of serving.

@@ -29,7 +29,7 @@ use anyhow::Context;
 use chassis::database::{self, StoreError};
 use chassis::server::Listeners;
 use chassis::shutdown::Shutdown;
-use chassis::telemetry;
+use chassis::{telemetry, trace};
 
 pub use config::{Args, Command};
 use server::serve;
@@ -43,6 +43,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     telemetry::init(&args.log);
     let shutdown = Shutdown::on_signals(args.server.exit_with_stdin)?;
     let runtime = database::start_runtime()?;
+    let exporting = trace::start(&args.trace, "product", runtime.handle())?;
     let store = runtime.block_on(open(args))?;
     match args.command {
         Some(Command::Migrate) => println!("the tables are up to date"),
@@ -57,6 +58,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
             serve(listeners, &args.server, store.clone(), args.max_index_age(), shutdown)?;
         }
     }
+    exporting.end();
     database::end(runtime, store.database());
     Ok(())
 }

@@ -4,6 +4,7 @@ pub mod binaries;
 pub mod callers;
 pub mod catalogue;
 pub mod clients;
+pub mod collector;
 pub mod databases;
 pub mod deliveries;
 pub mod faults;

@@ -12,6 +12,7 @@ use super::figures::Place;
 use super::reply::Reply;
 use crate::deadline::Deadline;
 use crate::status::Failure;
+use crate::trace::{Served, Trace};
 
 /// Dropping it is the call's end.
 pub(super) struct Around {
@@ -20,6 +21,8 @@ pub(super) struct Around {
     /// The name of a method that has no place yet.
     new_method: Option<Box<str>>,
     began: Instant,
+    /// None: nobody traces it.
+    served: Option<Served>,
     deadline: Deadline,
     /// Whether the caller set the deadline. Then it ends a stream too; else a stream may last.
     deadline_is_callers: bool,
@@ -50,6 +53,7 @@ impl Around {
             place,
             new_method,
             began,
+            served: None,
             deadline: Deadline::at(began),
             deadline_is_callers: false,
             streams_end,
@@ -63,6 +67,16 @@ impl Around {
         self.deadline = Deadline::since(self.began, timeout.unwrap_or(default));
         self.deadline_is_callers = timeout.is_some();
         self
+    }
+
+    /// With its place in a trace.
+    pub(super) fn traced(mut self, served: Option<Served>) -> Self {
+        self.served = served;
+        self
+    }
+
+    pub(super) fn trace(&self) -> Option<Trace> {
+        self.served.as_ref().map(Served::trace)
     }
 
     pub(super) fn deadline(&self) -> Deadline {
@@ -109,6 +123,9 @@ impl Around {
 
 impl Drop for Around {
     fn drop(&mut self) {
+        if let Some(served) = &mut self.served {
+            served.end(self.code);
+        }
         let new_method = self.new_method.as_deref().filter(|_| self.is_answered);
         self.mounted.counted.leave(self.place, new_method, self.code, self.began.elapsed());
     }

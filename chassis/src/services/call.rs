@@ -14,6 +14,7 @@ use super::reply::Reply;
 use crate::deadline::Timer;
 use crate::panics;
 use crate::status::Failure;
+use crate::trace::Trace;
 
 /// A call: one that runs, or one that was refused.
 pub(crate) enum Call {
@@ -72,7 +73,8 @@ impl Future for Call {
 impl Running {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Response<Reply>> {
         let Some(around) = &self.around else { return Poll::Pending };
-        let polled = around.deadline().during(|| panics::catch(|| self.handler.as_mut().poll(cx)));
+        let poll = || panics::catch(|| self.handler.as_mut().poll(cx));
+        let polled = Trace::during(around.trace(), || around.deadline().during(poll));
         let result = match polled {
             Ok(Poll::Ready(Ok(response))) => Ok(response),
             Ok(Poll::Pending) => {

@@ -16,6 +16,7 @@ use super::reply::Reply;
 use super::{Serve, Services};
 use crate::deadline::{self, InvalidTimeout};
 use crate::status::{Failure, Violation};
+use crate::trace::Served;
 
 /// What hyper calls: the services, shared by the connections of one runtime.
 #[derive(Clone)]
@@ -76,11 +77,12 @@ impl hyper::service::Service<Request<Incoming>> for Dispatch {
 
         // 3. The service's load limit, before anything is spent on the call. Health and reflection have none: a probe that
         //    is shed looks like a dead process. The permit is held until the answer has ended or was given up, which is
-        //    when the call is counted.
+        //    when the call is counted and its span ends.
         if !mounted.counted.enter() {
             return Call::refused_with_headers(mounted.counted.refuse(method));
         }
-        let around = Around::new(mounted, method, self.streams_end);
+        let served = Served::begin(request.headers(), path);
+        let around = Around::new(mounted, method, self.streams_end).traced(served);
 
         // 4. The deadline, which the handler can read. A caller whose time is over already is not worth the handler's.
         let timeout = match deadline::grpc_timeout(request.headers()) {

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use chassis::trace::Trace;
 use deliverability::Timestamp;
 use uuid::Uuid;
 
@@ -23,6 +24,8 @@ pub struct Delivery {
     pub admission: Admission,
     /// How fresh Product's answer must be, if the caller cared.
     pub min_revision: Option<RevisionToken>,
+    /// The sampled trace that it was created in, if it waits for Product: verifying it belongs there too.
+    pub trace: Option<Trace>,
     /// Counts the changes, from 1.
     pub version: u32,
     /// When it was stored.
@@ -77,7 +80,7 @@ impl Delivery {
     /// One that Product said yes to.
     #[must_use]
     pub fn confirmed(id: DeliveryId, order: Order, evidence: Evidence, now: Timestamp) -> Self {
-        Self::new(id, order, Admission::Checked(evidence), None, now)
+        Self::new(id, order, Admission::Checked(evidence), now)
     }
 
     /// One that Product said nothing to yet.
@@ -89,18 +92,23 @@ impl Delivery {
         verify_by: Timestamp,
         now: Timestamp,
     ) -> Self {
-        Self::new(id, order, Admission::Unchecked { verify_by: Some(verify_by) }, min_revision, now)
+        let admission = Admission::Unchecked { verify_by: Some(verify_by) };
+        let trace = Trace::current().filter(|trace| trace.is_sampled());
+        Self { min_revision, trace, ..Self::new(id, order, admission, now) }
     }
 
-    fn new(
-        id: DeliveryId,
-        order: Order,
-        admission: Admission,
-        min_revision: Option<RevisionToken>,
-        now: Timestamp,
-    ) -> Self {
-        let state = admission.first_state();
-        Self { id, order, state, admission, min_revision, version: 1, create_time: now, update_time: now }
+    fn new(id: DeliveryId, order: Order, admission: Admission, now: Timestamp) -> Self {
+        Self {
+            id,
+            order,
+            state: admission.first_state(),
+            admission,
+            min_revision: None,
+            trace: None,
+            version: 1,
+            create_time: now,
+            update_time: now,
+        }
     }
 
     /// What is left to do of a transition that a caller wants, who read the delivery at a version (`None`: whichever).

@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use chassis::database::StoreError;
 use chassis::status::{Failure, Violation};
-use resilience::breaker::State;
 use tonic::{Code, Status};
 
 use crate::create::CreateError;
@@ -107,9 +106,7 @@ fn product_silent(silence: &Silence, message: String) -> Failure {
                 .retry_after(silence.retry_after);
             match silence.breaker {
                 None => failure,
-                Some(State::Closed) => failure.metadata("breaker_state", "CLOSED"),
-                Some(State::Open) => failure.metadata("breaker_state", "OPEN"),
-                Some(State::HalfOpen) => failure.metadata("breaker_state", "HALF_OPEN"),
+                Some(state) => failure.metadata("breaker_state", state.as_str()),
             }
         }
     }

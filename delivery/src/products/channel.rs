@@ -7,14 +7,16 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use chassis::trace::{self, TRACEPARENT, Trace};
 use hyper::rt::{Read, Write};
 use hyper_util::client::legacy::connect::HttpConnector;
 use proto::product::v1::product_service_client::ProductServiceClient;
 use resilience::batch::Answers;
+use resilience::breaker::State;
 use resilience::endpoints::{Reconnect, ReconnectSettings};
 use resilience::{Attempt, Connect, Random};
-use tonic::Status;
 use tonic::transport::{Channel, Endpoint, Uri};
+use tonic::{Code, Request, Status};
 use tower::Service;
 
 use super::question::{BatchQuestion, Question};
@@ -35,13 +37,19 @@ const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(3);
 /// Each call that is given up resets its stream. At the default of 1,024 such resets the connection, which everybody
 /// shares, would be closed.
 const MAX_RESET_STREAMS: usize = 16_384;
+/// The names of spans.
+const CAN_DELIVER: &str = "candeliver.product.v1.ProductService/CanDeliver";
+const BATCH_CAN_DELIVER: &str = "candeliver.product.v1.ProductService/BatchCanDeliver";
 /// The largest answer: 1,000 decisions of 100 rules in 45 bytes each.
 const MAX_ANSWER_BYTES: usize = 8 * 1024 * 1024;
 
 /// One endpoint's client on one runtime. Its answers are decisions: one that makes no sense is the endpoint's failure, so
 /// that answering nonsense fast attracts no calls. Clones share its connection.
 #[derive(Clone, Debug)]
-pub struct ProductClient(ProductServiceClient<Channel>);
+pub struct ProductClient {
+    address: SocketAddr,
+    client: ProductServiceClient<Channel>,
+}
 
 type Answering<A> = Pin<Box<dyn Future<Output = Result<A, Status>> + Send>>;
 
@@ -81,7 +89,34 @@ impl ProductClient {
     {
         let paced = Reconnect::new(connector, RECONNECT, random);
         let channel = endpoint(address).connect_with_connector_lazy(paced);
-        Self(ProductServiceClient::new(channel).max_decoding_message_size(MAX_ANSWER_BYTES))
+        let client = ProductServiceClient::new(channel).max_decoding_message_size(MAX_ANSWER_BYTES);
+        Self { address, client }
+    }
+
+    /// A span for an attempt, if one of these traces is sampled, and what the request says of them.
+    fn traced<Q, M>(
+        &self,
+        traces: &[Trace],
+        method: &'static str,
+        attempt: Attempt<Q>,
+        message: impl FnOnce(Q) -> M,
+    ) -> (Option<trace::Attempt>, Request<M>) {
+        let breaker = if attempt.is_probe { State::HalfOpen } else { State::Closed };
+        let attributes = || {
+            [
+                ("server.address", self.address.ip().to_string()),
+                ("server.port", self.address.port().to_string()),
+                ("candeliver.breaker.state", breaker.as_str().to_owned()),
+                ("candeliver.attempt.number", (attempt.previous_attempts + 1).to_string()),
+            ]
+        };
+        let span = trace::Attempt::begin(traces, method, attributes);
+        let told = span.as_ref().map(trace::Attempt::trace).or(traces.first().copied());
+        let mut request = attempt.into_request(message);
+        if let Some(traceparent) = told.and_then(|trace| trace.header().to_str().ok()?.parse().ok()) {
+            request.metadata_mut().insert(TRACEPARENT, traceparent);
+        }
+        (span, request)
     }
 }
 
@@ -96,10 +131,12 @@ impl Service<Attempt<Question>> for ProductClient {
     }
 
     fn call(&mut self, attempt: Attempt<Question>) -> Self::Future {
-        let mut client = self.0.clone();
-        let request = attempt.into_request(|question| question.to_message());
+        let mut client = self.client.clone();
+        let question = attempt.message.clone();
+        let (span, request) =
+            self.traced(question.traces(), CAN_DELIVER, attempt, |question| question.to_message());
         Box::pin(async move {
-            let answer = client.can_deliver(request).await?;
+            let answer = ended(span, client.can_deliver(request).await)?;
             parse::decision(answer.get_ref(), time::now()).map_err(classify::nonsense)
         })
     }
@@ -115,13 +152,22 @@ impl Service<Attempt<BatchQuestion>> for ProductClient {
     }
 
     fn call(&mut self, attempt: Attempt<BatchQuestion>) -> Self::Future {
-        let mut client = self.0.clone();
-        let asked = attempt.message.len();
-        let request = attempt.into_request(|question| question.to_message());
+        let mut client = self.client.clone();
+        let (asked, question) = (attempt.message.len(), attempt.message.clone());
+        let (span, request) =
+            self.traced(question.traces(), BATCH_CAN_DELIVER, attempt, |question| question.to_message());
         Box::pin(async move {
-            let answer = client.batch_can_deliver(request).await?;
+            let answer = ended(span, client.batch_can_deliver(request).await)?;
             let read = parse::batch(answer.get_ref(), asked, time::now()).map_err(classify::nonsense)?;
             Ok(read.into_iter().map(|decision| decision.map_err(classify::nonsense)).collect())
         })
     }
+}
+
+/// Ends the attempt's span with what came of it.
+fn ended<A>(span: Option<trace::Attempt>, answer: Result<A, Status>) -> Result<A, Status> {
+    if let Some(span) = span {
+        span.end(answer.as_ref().map_or_else(Status::code, |_| Code::Ok));
+    }
+    answer
 }

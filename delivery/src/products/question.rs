@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use chassis::trace::Trace;
 use deliverability::{LocationId, ProductId};
 use proto::product::v1 as wire;
 
@@ -11,6 +12,7 @@ use crate::domain::{Order, RevisionToken};
 #[derive(Clone, Debug)]
 pub struct Question {
     item: Item,
+    trace: Option<Trace>,
     min_revision: Option<Arc<str>>,
 }
 
@@ -18,6 +20,8 @@ pub struct Question {
 #[derive(Clone, Debug)]
 pub struct BatchQuestion {
     items: Arc<[Item]>,
+    /// Those of its orders that are sampled.
+    traces: Arc<[Trace]>,
     min_revision: Option<Arc<str>>,
 }
 
@@ -32,7 +36,12 @@ struct Item {
 
 impl Question {
     pub(super) fn new(order: &Order, min_revision: Option<&RevisionToken>) -> Self {
-        Self { item: Item::new(order), min_revision: shared(min_revision) }
+        Self { item: Item::new(order), trace: Trace::current(), min_revision: shared(min_revision) }
+    }
+
+    /// Which traces the answer belongs to.
+    pub(super) fn traces(&self) -> &[Trace] {
+        self.trace.as_slice()
     }
 
     pub(super) fn to_message(&self) -> wire::CanDeliverRequest {
@@ -55,9 +64,15 @@ impl BatchQuestion {
         self.items.len()
     }
 
-    pub(super) fn new(orders: &[&Order], min_revision: Option<&RevisionToken>) -> Self {
+    /// About orders, some of them traced.
+    pub(super) fn new(orders: &[&Order], traces: &[Trace], min_revision: Option<&RevisionToken>) -> Self {
         let items = orders.iter().map(|order| Item::new(order)).collect();
-        Self { items, min_revision: shared(min_revision) }
+        Self { items, traces: traces.into(), min_revision: shared(min_revision) }
+    }
+
+    /// Which traces the answer belongs to.
+    pub(super) fn traces(&self) -> &[Trace] {
+        &self.traces
     }
 
     pub(super) fn to_message(&self) -> wire::BatchCanDeliverRequest {
@@ -77,7 +92,13 @@ impl BatchQuestion {
 impl From<Vec<Question>> for BatchQuestion {
     /// Questions without a min_revision, together.
     fn from(questions: Vec<Question>) -> Self {
-        Self { items: questions.iter().map(|question| question.item).collect(), min_revision: None }
+        let sampled =
+            questions.iter().filter_map(|question| question.trace.filter(|trace| trace.is_sampled()));
+        Self {
+            items: questions.iter().map(|question| question.item).collect(),
+            traces: sampled.collect(),
+            min_revision: None,
+        }
     }
 }
 

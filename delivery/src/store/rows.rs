@@ -1,6 +1,7 @@
 //! Rows as they lie in the table, and the deliveries they stand for.
 
 use chassis::database::StoreError;
+use chassis::trace::Trace;
 use deliverability::{Invalid, LocationId, ProductId, Quantity, RuleId, RuleRef, Timestamp, Verdict};
 use sqlx::FromRow;
 use uuid::Uuid;
@@ -15,7 +16,7 @@ macro_rules! columns {
     () => {
         "delivery_id, product_id, location_id, quantity, external_reference, fingerprint, state, verdict, reason, \
          source, revision, check_time_us, deciding_rules, verify_by_us, min_revision, version, create_time_us, \
-         update_time_us"
+         update_time_us, traceparent"
     };
 }
 pub(super) use columns;
@@ -40,6 +41,7 @@ pub(super) struct DeliveryRow {
     version: i64,
     create_time_us: i64,
     update_time_us: i64,
+    traceparent: Option<String>,
 }
 
 /// A new delivery as its columns hold it.
@@ -57,6 +59,7 @@ pub(super) struct DeliveryColumns<'a> {
     pub(super) version: i64,
     pub(super) create_time_us: i64,
     pub(super) update_time_us: i64,
+    pub(super) traceparent: Option<String>,
 }
 
 /// Evidence as its columns hold it.
@@ -147,6 +150,7 @@ impl DeliveryRow {
             version: u32::try_from(self.version)?,
             create_time: Timestamp::from_unix_micros(self.create_time_us)?,
             update_time: Timestamp::from_unix_micros(self.update_time_us)?,
+            trace: self.traceparent.as_deref().and_then(Trace::parse),
         })
     }
 }
@@ -175,6 +179,7 @@ impl<'a> DeliveryColumns<'a> {
             version: i64::from(delivery.version),
             create_time_us: delivery.create_time.unix_micros(),
             update_time_us: delivery.update_time.unix_micros(),
+            traceparent: delivery.trace.map(|trace| trace.to_string()),
         }
     }
 }

@@ -6,8 +6,7 @@ use chassis::deadline::Deadline;
 use chassis::status::{Failure, Violations};
 use chassis::{clock, page};
 use deliverability::{
-    Address, Code, Location, LocationId, Name, Postcode, Product, ProductId, Question, State,
-    Timestamp,
+    Address, Code, Location, LocationId, Name, Postcode, Product, ProductId, Question, State, Timestamp,
 };
 use proto::product::v1::product_service_server::ProductService;
 use proto::product::v1::{self as wire};

@@ -30,6 +30,8 @@ pub struct Attempt<Q> {
     pub timeout: Duration,
     /// Attempts of this call before this one.
     pub previous_attempts: u32,
+    /// Whether the endpoint's breaker is HALF_OPEN, and this is to find out. Else it is CLOSED.
+    pub is_probe: bool,
 }
 
 /// One attempt that is about to be made.
@@ -90,7 +92,8 @@ impl<S> Try<'_, S> {
             patience,
         } = self;
         let mut ending = Ending { caller, endpoint: Some(endpoint), begun };
-        let attempt = Attempt { message, timeout: time.timeout, previous_attempts };
+        let is_probe = permit.is_probe();
+        let attempt = Attempt { message, timeout: time.timeout, previous_attempts, is_probe };
         let answering = async {
             poll_fn(|cx| client.poll_ready(cx)).await?;
             client.call(attempt).await

@@ -9,14 +9,14 @@ use crate::store::sqlite;
 
 const INSERT: &str = concat!("INSERT INTO deliveries (", columns!(), ", lease_until_us) SELECT *, 0 FROM ");
 /// Values of one row.
-const COLUMNS: usize = 18;
+const COLUMNS: usize = 19;
 /// On PostgreSQL each column is one value, whatever the number of rows.
 const POSTGRES: &str = concat!(
     "INSERT INTO deliveries (",
     columns!(),
     ", lease_until_us) SELECT *, 0 FROM UNNEST($1::uuid[], $2::uuid[], $3::uuid[], $4::bigint[], $5::text[], \
      $6::bytea[], $7::text[], $8::text[], $9::text[], $10::text[], $11::text[], $12::bigint[], $13::text[], \
-     $14::bigint[], $15::text[], $16::bigint[], $17::bigint[], $18::bigint[]) \
+     $14::bigint[], $15::text[], $16::bigint[], $17::bigint[], $18::bigint[], $19::text[]) \
      ON CONFLICT (delivery_id) DO NOTHING"
 );
 
@@ -61,7 +61,8 @@ async fn on_sqlite<'a>(
             .bind(row.min_revision)
             .bind(row.version)
             .bind(row.create_time_us)
-            .bind(row.update_time_us);
+            .bind(row.update_time_us)
+            .bind(row.traceparent);
     }
     Ok(query.execute(connection).await?.rows_affected())
 }
@@ -89,6 +90,7 @@ async fn on_postgres<'a>(
         .bind(column(&rows, |row| row.min_revision))
         .bind(column(&rows, |row| row.version))
         .bind(column(&rows, |row| row.create_time_us))
-        .bind(column(&rows, |row| row.update_time_us));
+        .bind(column(&rows, |row| row.update_time_us))
+        .bind(column(&rows, |row| row.traceparent.as_deref()));
     Ok(query.execute(connection).await?.rows_affected())
 }
