@@ -1,22 +1,30 @@
-//! The admin port: the metrics page in plain HTTP/1.1, from a thread of its own, so that a busy service can't starve it.
+//! The admin port, without TLS: the metrics page in HTTP/1.1, and gRPC health in HTTP/2, from a thread of its own, so that a
+//! busy service can't starve it. (A kubelet speaks no TLS to a gRPC probe before Kubernetes 1.37, and has no certificate.)
 
 use std::convert::Infallible;
 use std::io;
 use std::net::TcpListener;
+use std::pin::pin;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
-use hyper::server::conn::http1;
+use hyper::rt::{Read, Write};
+use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
-use hyper_util::rt::TokioIo;
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener as AsyncListener;
 use tokio::task::JoinSet;
+use tokio::time::{Instant, timeout_at};
 
+use crate::connections::http2::builder;
+use crate::connections::preface::{self, Replayed};
 use crate::connections::{Seldom, on_a_runtime, pause_after_accept_error};
+use crate::health::Health;
 use crate::metrics::{self, Registry};
+use crate::services::{Dispatch, Services};
 use crate::shutdown::Shutdown;
 
 /// Where the page is.
@@ -30,25 +38,49 @@ const OPEN_METRICS: HeaderValue =
 const MAX_CONNECTIONS: usize = 64;
 
 /// How long a connection may last, from its first byte to its last: one deadline for silence, for a head that drips in
-/// and for an answer that nobody reads. It has one question, and Prometheus waits no longer for the answer by default.
+/// and for an answer that nobody reads. It has one question, and Prometheus waits no longer for the answer by default. One in
+/// HTTP/2 may have more than one, and is told to go (GOAWAY) when the time is over.
 const EXCHANGE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Bytes of a request's head, which is all that is ever read of a client: hyper takes no less.
 const MAX_HEAD_BYTES: usize = 8 * 1024;
 
-/// Serves the page until `shutdown` starts; then the thread ends at once, and with it what it has in hand: an exchange
+/// How much longer checks of health may take that have begun when their connection's time is over. They take microseconds.
+const LAST_CHECKS: Duration = Duration::from_secs(1);
+
+/// Checks of health at once on one connection.
+const MAX_STREAMS: u32 = 16;
+
+/// What is served, to every connection alike.
+struct Page {
+    registry: Registry,
+    health: Dispatch,
+    http2: http2::Builder<TokioExecutor>,
+}
+
+/// Serves the page and health until `shutdown` starts; then the thread ends at once, and with it what it has in hand: an exchange
 /// takes milliseconds, and a scraper asks again.
 ///
 /// # Errors
 /// The listener does not work, or the system gives no thread.
-pub fn serve(listener: TcpListener, registry: Registry, shutdown: Shutdown) -> io::Result<JoinHandle<()>> {
+pub fn serve(
+    listener: TcpListener,
+    registry: Registry,
+    health: Health,
+    shutdown: Shutdown,
+) -> io::Result<JoinHandle<()>> {
     let address = listener.local_addr()?;
     let (listener, runtime) = on_a_runtime(listener)?;
-    tracing::info!(%address, "serving metrics");
+    tracing::info!(%address, "serving metrics and health");
+    let page = Page {
+        registry,
+        health: Dispatch::new(Services::new().add_unlimited(health.service(shutdown.clone()))),
+        http2: builder(MAX_STREAMS),
+    };
     let work = move || {
         runtime.block_on(async {
             tokio::select! {
-                () = accept(listener, registry) => {}
+                () = accept(listener, page) => {}
                 () = shutdown.started() => {}
             }
         });
@@ -57,8 +89,8 @@ pub fn serve(listener: TcpListener, registry: Registry, shutdown: Shutdown) -> i
 }
 
 /// Accepts for ever; dropping the future closes every connection.
-async fn accept(listener: AsyncListener, registry: Registry) {
-    let registry = Arc::new(registry);
+async fn accept(listener: AsyncListener, page: Page) {
+    let page = Arc::new(page);
     let mut connections = JoinSet::new();
     let mut over_the_cap = Seldom::default();
     let mut accept_failed = Seldom::default();
@@ -75,23 +107,51 @@ async fn accept(listener: AsyncListener, registry: Registry) {
                 over_the_cap.warn("too many connections on the admin port: closing new ones at once");
             }
             Ok((stream, _)) => {
-                connections.spawn(exchange(stream, Arc::clone(&registry)));
+                connections.spawn(exchange(stream, Arc::clone(&page)));
             }
         }
     }
 }
 
-/// One question, one answer, and the connection ends.
-async fn exchange(io: impl AsyncRead + AsyncWrite + Unpin, registry: Arc<Registry>) {
-    let service = service_fn(|request| {
-        let response = answer(&request, &registry);
-        async { Ok::<_, Infallible>(response) }
-    });
-    let mut http = http1::Builder::new();
-    http.keep_alive(false).max_buf_size(MAX_HEAD_BYTES);
-    let exchange = http.serve_connection(TokioIo::new(io), service);
-    if let Ok(Err(error)) = tokio::time::timeout(EXCHANGE_TIMEOUT, exchange).await {
+/// What the first bytes ask for, and the connection ends.
+async fn exchange(mut io: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, page: Arc<Page>) {
+    let end = Instant::now() + EXCHANGE_TIMEOUT;
+    let Ok(Ok(opening)) = timeout_at(end, preface::read(&mut io)).await else { return };
+    let io = TokioIo::new(Replayed::new(io, opening));
+    let result = if opening.is_http2() { page.checks(io, end).await } else { page.read(io, end).await };
+    if let Err(error) = result {
         tracing::debug!(%error, "a connection to the admin port ended with an error");
+    }
+}
+
+// === impl Page ===
+
+impl Page {
+    /// One question in HTTP/1.1, one answer.
+    async fn read<IO>(&self, io: IO, end: Instant) -> hyper::Result<()>
+    where
+        IO: Read + Write + Unpin,
+    {
+        let service = service_fn(|request| {
+            let response = answer(&request, &self.registry);
+            async { Ok::<_, Infallible>(response) }
+        });
+        let mut http = http1::Builder::new();
+        http.keep_alive(false).max_buf_size(MAX_HEAD_BYTES);
+        timeout_at(end, http.serve_connection(io, service)).await.unwrap_or(Ok(()))
+    }
+
+    /// Checks of health.
+    async fn checks<IO>(&self, io: IO, end: Instant) -> hyper::Result<()>
+    where
+        IO: Read + Write + Unpin + Send + 'static,
+    {
+        let mut connection = pin!(self.http2.serve_connection(io, self.health.clone()));
+        if let Ok(result) = timeout_at(end, connection.as_mut()).await {
+            return result;
+        }
+        connection.as_mut().graceful_shutdown();
+        timeout_at(end + LAST_CHECKS, connection).await.unwrap_or(Ok(()))
     }
 }
 
@@ -123,9 +183,18 @@ fn sentence(status: StatusCode, text: &str) -> Response<String> {
 #[cfg(test)]
 mod tests {
     use tokio::io::AsyncWriteExt;
-    use tokio::time::Instant;
 
     use super::*;
+
+    fn page() -> Arc<Page> {
+        let (_, shutdown) = Shutdown::new();
+        let health = Services::new().add_unlimited(Health::new(&[]).service(shutdown));
+        Arc::new(Page {
+            registry: Registry::default(),
+            health: Dispatch::new(health),
+            http2: builder(MAX_STREAMS),
+        })
+    }
 
     /// How long the server keeps a connection on which a client says this and then nothing.
     async fn kept_open(said: &[u8]) -> Duration {
@@ -133,13 +202,16 @@ mod tests {
         let (mut client, server) = tokio::io::duplex(64);
         client.write_all(said).await.unwrap();
         let start = Instant::now();
-        exchange(server, Arc::default()).await;
+        exchange(server, page()).await;
         start.elapsed()
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_client_that_says_too_little_or_reads_nothing_is_given_up_in_time() {
         assert_eq!(kept_open(b"").await, EXCHANGE_TIMEOUT);
+        assert_eq!(kept_open(b"PRI * HT").await, EXCHANGE_TIMEOUT);
+        let connection = kept_open(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await;
+        assert!((EXCHANGE_TIMEOUT..=EXCHANGE_TIMEOUT + LAST_CHECKS).contains(&connection), "{connection:?}");
         assert_eq!(kept_open(b"GET /metrics HTTP/1.1\r\nhost: ").await, EXCHANGE_TIMEOUT);
         assert_eq!(kept_open(b"GET /metrics HTTP/1.1\r\n\r\n").await, EXCHANGE_TIMEOUT);
     }

@@ -1,8 +1,8 @@
 //! Serving connections: whatever stream of bytes they come over, whichever runtime drives them.
 
 mod age;
-mod http2;
-mod preface;
+pub(crate) mod http2;
+pub(crate) mod preface;
 mod seldom;
 
 use std::io;
@@ -24,7 +24,7 @@ use crate::services::{Dispatch, Services};
 use crate::settings::ServerSettings;
 use crate::shutdown::Shutdown;
 use age::Age;
-use preface::{Opening, Replayed};
+use preface::Replayed;
 pub(crate) use seldom::Seldom;
 
 /// How long a client may take to send the 24 bytes that open HTTP/2; it needs no answer of ours for them. Without it a
@@ -161,13 +161,13 @@ impl Connection {
             // Nothing has been asked on it yet, so nothing is lost.
             () = shutdown.started() => return,
         };
-        match opening {
-            Ok(Ok(Opening::Http2)) => {}
-            Ok(Ok(Opening::SomethingElse)) => return preface::explain(io).await,
+        let opening = match opening {
+            Ok(Ok(opening)) if opening.is_http2() => opening,
+            Ok(Ok(_)) => return preface::explain(io).await,
             Ok(Err(_)) | Err(_) => return,
-        }
-        let mut connection =
-            pin!(self.http2.serve_connection(TokioIo::new(Replayed::new(io)), self.dispatch));
+        };
+        let io = TokioIo::new(Replayed::new(io, opening));
+        let mut connection = pin!(self.http2.serve_connection(io, self.dispatch));
         let last_calls = async {
             tokio::select! {
                 () = shutdown.started() => {}

@@ -29,7 +29,7 @@ const CUT_GRACE: Duration = Duration::from_millis(500);
 pub struct Listeners {
     /// Where calls come in.
     pub calls: TcpListener,
-    /// Where metrics are read; `None`: nowhere.
+    /// Where metrics and health are read; `None`: nowhere.
     pub admin: Option<TcpListener>,
 }
 
@@ -89,7 +89,7 @@ where
     let (_page, page_ends) = Shutdown::new();
     if let Some(listener) = listeners.admin {
         ServerMetrics::register(&mut registry, calls.clone(), connections);
-        admin::serve(listener, registry, page_ends)?;
+        admin::serve(listener, registry, health.clone(), page_ends)?;
     }
     tracing::info!(address = %acceptor.address(), threads, "serving");
     acceptor.accept_until(&shutdown, &runtimes)?;

@@ -19,7 +19,7 @@ const MAX_PENDING_ACCEPT_RESET_STREAMS: usize = 4_096;
 /// The same for streams that this side resets.
 const MAX_LOCAL_ERROR_RESET_STREAMS: usize = 4_096;
 
-pub(super) fn builder(max_streams: u32) -> Builder<TokioExecutor> {
+pub(crate) fn builder(max_streams: u32) -> Builder<TokioExecutor> {
     let mut builder = Builder::new(TokioExecutor::new());
     builder
         .timer(TokioTimer::new())

@@ -1,4 +1,4 @@
-//! The first 24 bytes of a connection: HTTP/2's preface, which hyper gets to see again, or something else.
+//! The first bytes of a connection: HTTP/2's preface or something else, which hyper gets to see again.
 
 use std::io;
 use std::pin::Pin;
@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 
+const PREFACE_BYTES: usize = 24;
 /// What every HTTP/2 client sends first.
-const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+const PREFACE: &[u8; PREFACE_BYTES] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 const EXPLANATION: &[u8] = b"HTTP/1.1 426 Upgrade Required\r\n\
     upgrade: h2c\r\n\
@@ -23,30 +24,39 @@ const EXPLANATION: &[u8] = b"HTTP/1.1 426 Upgrade Required\r\n\
 const LINGER: Duration = Duration::from_secs(1);
 const LINGER_BYTES: u64 = 64 * 1024;
 
-/// What a client began with.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum Opening {
-    /// HTTP/2's preface, all of it and no byte more.
-    Http2,
-    /// Anything else.
-    SomethingElse,
+/// What a client began with: HTTP/2's preface, all of it and no byte more, or as much of anything else as shows that.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Opening {
+    bytes: [u8; PREFACE_BYTES],
+    filled: usize,
 }
 
 /// Reads the preface, or as much as it takes to see that it is something else.
-pub(super) async fn read(io: &mut (impl AsyncRead + Unpin)) -> io::Result<Opening> {
-    let mut bytes = [0_u8; PREFACE.len()];
-    let mut filled = 0;
-    while filled < PREFACE.len() {
-        let count = io.read(&mut bytes[filled..]).await?;
+pub(crate) async fn read(io: &mut (impl AsyncRead + Unpin)) -> io::Result<Opening> {
+    let mut opening = Opening { bytes: [0; PREFACE_BYTES], filled: 0 };
+    while opening.filled < PREFACE_BYTES {
+        let count = io.read(&mut opening.bytes[opening.filled..]).await?;
         if count == 0 {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
-        filled += count;
-        if bytes[..filled] != PREFACE[..filled] {
-            return Ok(Opening::SomethingElse);
+        opening.filled += count;
+        if *opening.read() != PREFACE[..opening.filled] {
+            break;
         }
     }
-    Ok(Opening::Http2)
+    Ok(opening)
+}
+
+// === impl Opening ===
+
+impl Opening {
+    pub(crate) fn is_http2(&self) -> bool {
+        self.bytes == *PREFACE
+    }
+
+    fn read(&self) -> &[u8] {
+        &self.bytes[..self.filled]
+    }
 }
 
 /// Says, in HTTP/1.1, what this port speaks.
@@ -60,19 +70,20 @@ pub(super) async fn explain(mut io: impl AsyncRead + AsyncWrite + Unpin) {
     let _ = tokio::time::timeout(LINGER, answer).await;
 }
 
-/// A stream whose preface was read: reading begins with the preface again.
+/// A stream whose opening was read: reading begins with it again.
 #[derive(Debug)]
-pub(super) struct Replayed<IO> {
+pub(crate) struct Replayed<IO> {
     io: IO,
-    /// How much of the preface has been read again.
+    opening: Opening,
+    /// How much of the opening has been read again.
     again: usize,
 }
 
 // === impl Replayed ===
 
 impl<IO> Replayed<IO> {
-    pub(super) fn new(io: IO) -> Self {
-        Self { io, again: 0 }
+    pub(crate) fn new(io: IO, opening: Opening) -> Self {
+        Self { io, opening, again: 0 }
     }
 }
 
@@ -82,7 +93,7 @@ impl<IO: AsyncRead + Unpin> AsyncRead for Replayed<IO> {
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        let rest = &PREFACE[self.again..];
+        let rest = &self.opening.read()[self.again..];
         if rest.is_empty() {
             return Pin::new(&mut self.io).poll_read(cx, buffer);
         }
@@ -130,17 +141,23 @@ mod tests {
             client.write_all(PREFACE).await.unwrap();
             client.write_all(b"frames").await.unwrap();
         });
-        assert_eq!(read(&mut server).await.unwrap(), Opening::Http2);
+        let opening = read(&mut server).await.unwrap();
+        assert!(opening.is_http2());
         let mut everything = Vec::new();
-        Replayed::new(server).read_to_end(&mut everything).await.unwrap();
+        Replayed::new(server, opening).read_to_end(&mut everything).await.unwrap();
         assert_eq!(everything, [&PREFACE[..], b"frames"].concat());
     }
 
     #[tokio::test]
-    async fn the_first_other_byte_is_enough_to_see_something_else() {
+    async fn the_first_other_byte_is_enough_to_see_something_else_which_is_read_again() {
         let (mut client, mut server) = tokio::io::duplex(64);
         client.write_all(b"PO").await.unwrap();
-        assert_eq!(read(&mut server).await.unwrap(), Opening::SomethingElse);
+        let opening = read(&mut server).await.unwrap();
+        assert!(!opening.is_http2());
+        drop(client);
+        let mut everything = Vec::new();
+        Replayed::new(server, opening).read_to_end(&mut everything).await.unwrap();
+        assert_eq!(everything, b"PO");
     }
 
     #[test]

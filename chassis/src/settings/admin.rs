@@ -8,9 +8,9 @@ use clap::Args;
 /// Where a process can be looked at.
 #[derive(Args, Clone, Debug, Default)]
 pub struct AdminSettings {
-    /// Where metrics are served, at /metrics; nowhere unless given. A port of its own, so that scrapers get their answer
-    /// when callers don't, and so that opening the service to a network does not open this as well. Plain HTTP without a
-    /// password, for scrapers: never open it to the internet.
+    /// Where metrics are served, at /metrics, and gRPC health (grpc.health.v1); nowhere unless given. A port of its own, so
+    /// that scrapers and probes get their answer when callers don't, and so that opening the service to a network does not
+    /// open this as well. Plain HTTP without TLS or a password, for scrapers and kubelets: never open it to the internet.
     #[arg(long, env = "CANDELIVER_ADMIN_LISTEN", value_name = "ADDRESS")]
     pub admin_listen: Option<SocketAddr>,
 }

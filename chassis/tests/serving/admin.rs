@@ -5,6 +5,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::thread::JoinHandle;
 
 use chassis::admin;
+use chassis::health::Health;
 use chassis::metrics::{self, Collector, DescriptorEncoder, gauge};
 use chassis::settings::ServerSettings;
 use chassis::shutdown::{Shutdown, Trigger};
@@ -34,7 +35,7 @@ impl Admin {
         let mut registry = metrics::registry();
         registry.sub_registry_with_prefix("test").register_collector(Box::new(Figures(10_000)));
         let (trigger, shutdown) = Shutdown::new();
-        let thread = admin::serve(listener, registry, shutdown).unwrap();
+        let thread = admin::serve(listener, registry, Health::new(&["test.Script"]), shutdown).unwrap();
         Self { address, trigger, thread }
     }
 
