@@ -1,6 +1,7 @@
 //! Serving connections: whatever stream of bytes they come over, whichever runtime drives them.
 
 mod age;
+mod handshake;
 pub(crate) mod http2;
 pub(crate) mod preface;
 mod seldom;
@@ -23,7 +24,9 @@ use tokio::task::JoinSet;
 use crate::services::{Dispatch, Services};
 use crate::settings::ServerSettings;
 use crate::shutdown::Shutdown;
+use crate::tls::ServerTls;
 use age::Age;
+pub use handshake::HANDSHAKE_TIMEOUT;
 use preface::Replayed;
 pub(crate) use seldom::Seldom;
 
@@ -98,6 +101,19 @@ pub async fn serve_connections<IO>(
 ) where
     IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
+    serve_secured(incoming, services, limits, None, shutdown).await;
+}
+
+/// The same, with TLS on every connection if there is any.
+pub async fn serve_secured<IO>(
+    incoming: impl Stream<Item = io::Result<IO>>,
+    services: Services,
+    limits: ConnectionLimits,
+    tls: Option<ServerTls>,
+    shutdown: Shutdown,
+) where
+    IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
     let http2 = http2::builder(limits.max_streams);
     let dispatch = Dispatch::new(services);
     let mut connections = JoinSet::new();
@@ -120,7 +136,12 @@ pub async fn serve_connections<IO>(
                         let age = Age::new(limits.max_age);
                         let dispatch = dispatch.until(age.streams_end());
                         let connection = Connection { http2: http2.clone(), dispatch, age, permit };
-                        connections.spawn(connection.serve(io, shutdown.clone()));
+                        match &tls {
+                            None => connections.spawn(connection.serve(io, shutdown.clone())),
+                            Some(tls) => {
+                                connections.spawn(connection.secure(io, tls.clone(), shutdown.clone()))
+                            }
+                        };
                     }
                     Err(_) => over_the_cap.warn("too many connections: closing new ones at once"),
                 },
@@ -151,6 +172,21 @@ struct Connection {
 // === impl Connection ===
 
 impl Connection {
+    /// Serves inside of TLS. The handshake is this task's, so that it holds up nobody else, and counts as a connection.
+    async fn secure<IO>(mut self, io: IO, tls: ServerTls, shutdown: Shutdown)
+    where
+        IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let secured = tokio::select! {
+            secured = handshake::accept(&tls, io) => secured,
+            () = shutdown.started() => return,
+        };
+        if let Some(stream) = secured {
+            self.dispatch = self.dispatch.called_by(tls.caller(stream.get_ref().1));
+            self.serve(stream, shutdown).await;
+        }
+    }
+
     async fn serve<IO>(self, mut io: IO, shutdown: Shutdown)
     where
         IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,

@@ -13,17 +13,21 @@
 //! | [`status`] | errors with google.rpc details |
 //! | [`services`] | dispatch, and what stands around every call: load limit, deadline, panics, statuses |
 //! | [`connections`] | serving connections over any stream of bytes |
+//! | [`tls`] | TLS for both sides, its files read again when they change |
+//! | [`identity`], [`access`] | who calls, and who may call what |
 //! | [`server`] | a serving process: acceptor, a runtime for each core, drain |
 //! | [`database`] | SQLite or PostgreSQL on a runtime of its own, one SQL for both |
 //! | [`page`] | page tokens |
 //! | [`clock`] | wall time |
 
+pub mod access;
 pub mod admin;
 pub mod clock;
 pub mod connections;
 pub mod database;
 pub mod deadline;
 pub mod health;
+pub mod identity;
 mod load;
 pub mod metrics;
 pub mod page;
@@ -35,4 +39,5 @@ pub mod settings;
 pub mod shutdown;
 pub mod status;
 pub mod telemetry;
+pub mod tls;
 pub mod trace;

@@ -16,6 +16,7 @@ use crate::metrics::Registry;
 use crate::services::{CallLimits, Services};
 use crate::settings::ServerSettings;
 use crate::shutdown::Shutdown;
+use crate::tls::ServerTls;
 use acceptor::Acceptor;
 use metrics::ServerMetrics;
 use runtime::{Runtime, Shared};
@@ -29,16 +30,18 @@ const CUT_GRACE: Duration = Duration::from_millis(500);
 pub struct Listeners {
     /// Where calls come in.
     pub calls: TcpListener,
-    /// Where metrics and health are read; `None`: nowhere.
+    /// How their connections are secured; `None`: they are not.
+    pub tls: Option<ServerTls>,
+    /// Where metrics and health are read without TLS; `None`: nowhere.
     pub admin: Option<TcpListener>,
 }
 
 // === impl Listeners ===
 
 impl From<TcpListener> for Listeners {
-    /// No metrics.
+    /// Without TLS, and without an admin port.
     fn from(calls: TcpListener) -> Self {
-        Self { calls, admin: None }
+        Self { calls, tls: None, admin: None }
     }
 }
 
@@ -73,11 +76,13 @@ where
     let shared = Shared {
         calls: calls.clone(),
         connections: connections.clone(),
+        tls: listeners.tls.clone(),
         busy_poll: settings.busy_poll(),
         shutdown: shutdown.clone(),
         cutting,
         reports,
     };
+    let is_secured = listeners.tls.is_some();
     let threads = settings.thread_count();
     let acceptor = Acceptor::new(listeners.calls)?;
     let runtimes = (0..threads)
@@ -88,10 +93,10 @@ where
     // Dropped when this returns, which ends the page.
     let (_page, page_ends) = Shutdown::new();
     if let Some(listener) = listeners.admin {
-        ServerMetrics::register(&mut registry, calls.clone(), connections);
+        ServerMetrics::register(&mut registry, calls.clone(), connections, listeners.tls);
         admin::serve(listener, registry, health.clone(), page_ends)?;
     }
-    tracing::info!(address = %acceptor.address(), threads, "serving");
+    tracing::info!(address = %acceptor.address(), threads, tls = is_secured, "serving");
     acceptor.accept_until(&shutdown, &runtimes)?;
 
     let started = Instant::now();

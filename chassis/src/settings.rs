@@ -99,6 +99,11 @@ pub struct ServerSettings {
           value_parser = number(1..=MAX_THREADS))]
     pub threads: Option<usize>,
 
+    /// Serve no reflection, by which clients without .proto files find out what there is. Where clients show certificates,
+    /// only those that may call something can use it.
+    #[arg(long, env = "CANDELIVER_NO_REFLECTION")]
+    pub no_reflection: bool,
+
     /// End, as after SIGTERM, when standard input ends: a parent that holds the other end then can't leave this process
     /// behind.
     #[arg(long, env = "CANDELIVER_EXIT_WITH_STDIN", hide = true)]
@@ -178,6 +183,7 @@ impl Default for ServerSettings {
             max_calls_in_flight: DEFAULT_MAX_CALLS_IN_FLIGHT,
             call_timeout_seconds: DEFAULT_CALL_TIMEOUT_SECONDS,
             threads: None,
+            no_reflection: false,
             exit_with_stdin: false,
         }
     }

@@ -51,13 +51,14 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     match args.command {
         Some(Command::Migrate) => println!("the tables are up to date"),
         None => {
+            let tls = args.tls.load(&[proto::delivery::FILE_DESCRIPTOR_SET])?;
             let calls = TcpListener::bind(args.listen)
                 .with_context(|| format!("can't listen on {} (--listen, CANDELIVER_LISTEN)", args.listen))?;
             let product = Product::new(&args.product);
             if let Some(resolver) = args.product.product_url.resolver() {
                 runtime.block_on(product.follow(&args.product, resolver));
             }
-            let listeners = Listeners { calls, admin: args.admin.bind()? };
+            let listeners = Listeners { calls, tls, admin: args.admin.bind()? };
             serve(listeners, &args.server, store.clone(), product, args.rules(), shutdown)?;
         }
     }

@@ -57,16 +57,19 @@ pub fn serve(
     registry.sub_registry_with_prefix("product_client").register_collector(Box::new(product.metrics()));
     registry.sub_registry_with_prefix("store").register_collector(store.metrics());
 
+    let has_reflection = !settings.no_reflection;
     let make_services = {
         let (health, shutdown) = (health.clone(), shutdown.clone());
         move || {
             // A connection stays on the runtime that made it: one for each.
             let handlers = DeliveryHandlers::new(store.clone(), product.client(), rules);
-            Services::new()
+            let services = Services::new()
                 .add(DeliveryServiceServer::new(handlers).max_decoding_message_size(MAX_REQUEST_BYTES))
-                .add_unlimited(health.service(shutdown.clone()))
-                .add_unlimited(reflection.clone())
-                .add_unlimited(reflection_alpha.clone())
+                .add_unlimited(health.service(shutdown.clone()));
+            if !has_reflection {
+                return services;
+            }
+            services.add_unlimited(reflection.clone()).add_unlimited(reflection_alpha.clone())
         }
     };
     let served = chassis::server::run(listeners, settings, make_services, health, registry, shutdown);

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use chassis::database::DatabaseSettings;
 use chassis::settings::{AdminSettings, LogSettings, ServerSettings, TraceSettings};
+use chassis::tls::TlsSettings;
 use clap::{Args as ClapArgs, Subcommand};
 
 /// Flags of the Product service.
@@ -31,6 +32,10 @@ pub struct Args {
     #[allow(missing_docs, reason = "documented on its fields, which are the flags")]
     #[command(flatten)]
     pub server: ServerSettings,
+
+    #[allow(missing_docs, reason = "documented on its fields, which are the flags")]
+    #[command(flatten)]
+    pub tls: TlsSettings,
 
     #[allow(missing_docs, reason = "documented on its fields, which are the flags")]
     #[command(flatten)]

@@ -52,9 +52,10 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
             println!("the catalogue is under epoch {} at revision {}", head.epoch, head.revision);
         }
         None => {
+            let tls = args.tls.load(&[proto::product::FILE_DESCRIPTOR_SET])?;
             let calls = TcpListener::bind(args.listen)
                 .with_context(|| format!("can't listen on {} (--listen, CANDELIVER_LISTEN)", args.listen))?;
-            let listeners = Listeners { calls, admin: args.admin.bind()? };
+            let listeners = Listeners { calls, tls, admin: args.admin.bind()? };
             serve(listeners, &args.server, store.clone(), args.max_index_age(), shutdown)?;
         }
     }

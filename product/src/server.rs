@@ -52,17 +52,20 @@ pub fn serve(
     let mut registry = metrics::registry();
     CatalogueMetrics::register(&mut registry, Arc::clone(&index));
 
+    let has_reflection = !settings.no_reflection;
     let make_services = {
         let (health, shutdown) = (health.clone(), shutdown.clone());
         move || {
             let product = ProductHandlers::new(store.clone(), Arc::clone(&index), watches.clone());
             let catalogue = CatalogueHandlers::new(store.clone(), Arc::clone(&index), imports.clone());
-            Services::new()
+            let services = Services::new()
                 .add(ProductServiceServer::new(product).max_decoding_message_size(MAX_QUESTION_BYTES))
                 .add(CatalogueServiceServer::new(catalogue).max_decoding_message_size(MAX_IMPORT_BYTES))
-                .add_unlimited(health.service(shutdown.clone()))
-                .add_unlimited(reflection.clone())
-                .add_unlimited(reflection_alpha.clone())
+                .add_unlimited(health.service(shutdown.clone()));
+            if !has_reflection {
+                return services;
+            }
+            services.add_unlimited(reflection.clone()).add_unlimited(reflection_alpha.clone())
         }
     };
     let served = chassis::server::run(listeners, settings, make_services, health, registry, shutdown);

@@ -11,19 +11,26 @@ use crate::connections::ConnectionLimits;
 use crate::metrics::{Collector, DescriptorEncoder, Registry, counter, gauge};
 use crate::services::{CallLimits, Total};
 use crate::status::code_name;
+use crate::tls::ServerTls;
 
 /// The calls and connections of a process, and the most that there may be.
 #[derive(Debug)]
 pub(super) struct ServerMetrics {
     calls: CallLimits,
     connections: ConnectionLimits,
+    tls: Option<ServerTls>,
 }
 
 // === impl ServerMetrics ===
 
 impl ServerMetrics {
-    pub(super) fn register(registry: &mut Registry, calls: CallLimits, connections: ConnectionLimits) {
-        let metrics = Self { calls, connections };
+    pub(super) fn register(
+        registry: &mut Registry,
+        calls: CallLimits,
+        connections: ConnectionLimits,
+        tls: Option<ServerTls>,
+    ) {
+        let metrics = Self { calls, connections, tls };
         registry.sub_registry_with_prefix("server").register_collector(Box::new(metrics));
     }
 }
@@ -37,10 +44,23 @@ impl Collector for ServerMetrics {
         counter(page, "calls_refused", "Calls refused because the most were in flight", calls.refused())?;
         gauge(page, "connections", "Open connections", connections.open())?;
         gauge(page, "connections_limit", "Most open connections", connections.max_open())?;
+        if let Some(tls) = &self.tls {
+            secured(page, tls)?;
+        }
         let totals = calls.totals();
         calls_by_code(page, &totals)?;
         durations(page, &totals)
     }
+}
+
+fn secured(page: &mut DescriptorEncoder<'_>, tls: &ServerTls) -> fmt::Result {
+    let end = "When the certificate ends that this server shows, in seconds since 1970";
+    // Exact as a float for millions of years.
+    gauge(page, "tls_certificate_not_after_seconds", end, tls.not_after() as f64)?;
+    let reloads = "How often the files of certificates had changed to something that can't be used";
+    counter(page, "tls_reloads_failed", reloads, tls.failed_reloads())?;
+    let handshakes = "Connections that were closed because their TLS handshake failed or took too long";
+    counter(page, "tls_handshakes_failed", handshakes, tls.failed_handshakes())
 }
 
 fn calls_by_code(page: &mut DescriptorEncoder<'_>, totals: &[Total]) -> fmt::Result {

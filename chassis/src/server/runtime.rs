@@ -13,9 +13,10 @@ use std::time::{Duration, Instant};
 use futures_util::stream;
 use tokio::sync::mpsc as queue;
 
-use crate::connections::{ConnectionLimits, Seldom, serve_connections};
+use crate::connections::{ConnectionLimits, Seldom, serve_secured};
 use crate::services::{CallLimits, Services};
 use crate::shutdown::Shutdown;
+use crate::tls::ServerTls;
 use busy::Arrivals;
 use handed::{Handed, Seat, Seats};
 
@@ -34,6 +35,7 @@ pub(super) struct Runtime {
 pub(super) struct Shared {
     pub(super) calls: CallLimits,
     pub(super) connections: ConnectionLimits,
+    pub(super) tls: Option<ServerTls>,
     /// How long a thread looks for further bytes before it sleeps; `None`: it sleeps at once.
     pub(super) busy_poll: Option<Duration>,
     pub(super) shutdown: Shutdown,
@@ -107,8 +109,9 @@ async fn serve(
         let (connection, seat) = queued.recv().await?;
         Some((Handed::new(connection, seat, arrivals.clone()), queued))
     });
+    let (limits, tls) = (shared.connections.clone(), shared.tls.clone());
     tokio::select! {
-        () = serve_connections(incoming, services, shared.connections.clone(), shared.shutdown.clone()) => {}
+        () = serve_secured(incoming, services, limits, tls, shared.shutdown.clone()) => {}
         () = shared.cutting.started() => {}
     }
 }

@@ -12,6 +12,7 @@ use super::around::Around;
 use super::completion::complete;
 use super::reply::Reply;
 use crate::deadline::Timer;
+use crate::identity::{self, Identity};
 use crate::panics;
 use crate::status::Failure;
 use crate::trace::Trace;
@@ -29,13 +30,14 @@ pub(crate) struct Running {
     handler: Handling,
     around: Option<Around>,
     timer: Timer,
+    caller: Option<Identity>,
 }
 
 // === impl Call ===
 
 impl Call {
-    pub(super) fn run(around: Around, handler: Handling) -> Self {
-        Self::Running(Running { handler, around: Some(around), timer: Timer::default() })
+    pub(super) fn run(around: Around, handler: Handling, caller: Option<Identity>) -> Self {
+        Self::Running(Running { handler, around: Some(around), timer: Timer::default(), caller })
     }
 
     pub(super) fn refused(response: Response<Reply>) -> Self {
@@ -73,8 +75,11 @@ impl Future for Call {
 impl Running {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Response<Reply>> {
         let Some(around) = &self.around else { return Poll::Pending };
-        let poll = || panics::catch(|| self.handler.as_mut().poll(cx));
-        let polled = Trace::during(around.trace(), || around.deadline().during(poll));
+        let handler = &mut self.handler;
+        let poll = || panics::catch(|| handler.as_mut().poll(cx));
+        let polled = Trace::during(around.trace(), || {
+            around.deadline().during(|| identity::during(&mut self.caller, poll))
+        });
         let result = match polled {
             Ok(Poll::Ready(Ok(response))) => Ok(response),
             Ok(Poll::Pending) => {

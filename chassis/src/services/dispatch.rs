@@ -14,6 +14,7 @@ use super::call::Call;
 use super::limits::Counted;
 use super::reply::Reply;
 use super::{Serve, Services};
+use crate::access::{Caller, Grants};
 use crate::deadline::{self, InvalidTimeout};
 use crate::status::{Failure, Violation};
 use crate::trace::Served;
@@ -25,6 +26,8 @@ pub(crate) struct Dispatch {
     timeout: Duration,
     /// When streams on this connection end at the latest.
     streams_end: Option<Instant>,
+    /// What this connection's caller may call.
+    grants: Grants,
 }
 
 /// A service, and what is counted of it on this runtime.
@@ -46,12 +49,23 @@ impl Dispatch {
             let path = format!("/{}/", added.name);
             Arc::new(Mounted { name: added.name, path, service: added.service, counted })
         });
-        Self { mounted: mounted.collect(), timeout: limits.timeout(), streams_end: None }
+        Self {
+            mounted: mounted.collect(),
+            timeout: limits.timeout(),
+            streams_end: None,
+            grants: Grants::everything(),
+        }
     }
 
     /// The same services on a connection whose streams end at an instant.
     pub(crate) fn until(&self, streams_end: Option<Instant>) -> Self {
         Self { streams_end, ..self.clone() }
+    }
+
+    /// The same services on a connection of somebody.
+    pub(crate) fn called_by(self, caller: Caller) -> Self {
+        let grants = caller.grants(self.mounted.iter().map(|mounted| mounted.name));
+        Self { grants, ..self }
     }
 }
 
@@ -69,13 +83,22 @@ impl hyper::service::Service<Request<Incoming>> for Dispatch {
 
         // 2. The service that is meant: a handful of names, so comparing them is faster than hashing.
         let path = request.uri().path();
-        let mut mounted = self.mounted.iter();
-        let found = mounted.find_map(|mounted| Some((mounted, path.strip_prefix(mounted.path.as_str())?)));
-        let Some((mounted, method)) = found else {
+        let mut mounted = self.mounted.iter().enumerate();
+        let found = mounted
+            .find_map(|(index, mounted)| Some((index, mounted, path.strip_prefix(mounted.path.as_str())?)));
+        let Some((index, mounted, method)) = found else {
             return Call::refused(unknown_service().into_status().into_http());
         };
 
-        // 3. The service's load limit, before anything is spent on the call. Health and reflection have none: a probe that
+        // 3. Whether the caller may call this: looked up when the connection opened, and before the load limit, so that
+        //    whoever may not takes no place from those who may.
+        if !self.grants.allow(index, method) {
+            let refusal = self.grants.refusal();
+            mounted.counted.turn_away(method, refusal.code());
+            return Call::refused(refusal.into_status().into_http());
+        }
+
+        // 4. The service's load limit, before anything is spent on the call. Health and reflection have none: a probe that
         //    is shed looks like a dead process. The permit is held until the answer has ended or was given up, which is
         //    when the call is counted and its span ends.
         if !mounted.counted.enter() {
@@ -84,7 +107,7 @@ impl hyper::service::Service<Request<Incoming>> for Dispatch {
         let served = Served::begin(request.headers(), path);
         let around = Around::new(mounted, method, self.streams_end).traced(served);
 
-        // 4. The deadline, which the handler can read. A caller whose time is over already is not worth the handler's.
+        // 5. The deadline, which the handler can read. A caller whose time is over already is not worth the handler's.
         let timeout = match deadline::grpc_timeout(request.headers()) {
             Err(InvalidTimeout) => return Call::refused(around.refused(invalid_timeout())),
             Ok(Some(Duration::ZERO)) => return Call::refused(around.refused(Failure::deadline_exceeded())),
@@ -92,9 +115,9 @@ impl hyper::service::Service<Request<Incoming>> for Dispatch {
         };
         let around = around.under_deadline(timeout, self.timeout);
 
-        // 5. The handler, its panics caught. On its way out each status without details is completed, whether it stands
+        // 6. The handler, its panics caught. On its way out each status without details is completed, whether it stands
         //    in the head or in the trailers.
-        Call::run(around, mounted.service.serve(request))
+        Call::run(around, mounted.service.serve(request), self.grants.identity())
     }
 }
 

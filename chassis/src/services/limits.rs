@@ -116,6 +116,11 @@ impl Counted {
         self.load.as_ref().map(|load| load.refusal()).unwrap_or_default()
     }
 
+    /// Counts a call that its caller may not make.
+    pub(super) fn turn_away(&self, method: &str, code: Code) {
+        self.figures.count(self.figures.place(method), None, code, Duration::ZERO);
+    }
+
     /// Counts the end of a call. `new_method` is the name of a method without a place that its handler has answered.
     pub(super) fn leave(&self, place: Place, new_method: Option<&str>, code: Code, took: Duration) {
         self.figures.count(place, new_method, code, took);

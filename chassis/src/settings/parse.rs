@@ -38,12 +38,15 @@ fn find_variable(wanted: &str, command: &Command) -> Option<String> {
 mod tests {
     use super::*;
     use crate::settings::{AdminSettings, LogSettings, ServerSettings};
+    use crate::tls::TlsSettings;
     use clap::CommandFactory;
 
     #[derive(Parser, Debug)]
     struct Flags {
         #[command(flatten)]
         server: ServerSettings,
+        #[command(flatten)]
+        tls: TlsSettings,
         #[command(flatten)]
         admin: AdminSettings,
         #[command(flatten)]
@@ -93,6 +96,7 @@ mod tests {
     fn the_defaults_of_the_flags_are_those_of_the_code() {
         let flags = Flags::try_parse_from(["service"]).unwrap();
         assert_eq!(format!("{:?}", flags.server), format!("{:?}", ServerSettings::default()));
+        assert_eq!(format!("{:?}", flags.tls), format!("{:?}", TlsSettings::default()));
         assert_eq!(format!("{:?}", flags.admin), format!("{:?}", AdminSettings::default()));
         assert_eq!(format!("{:?}", flags.log), format!("{:?}", LogSettings::default()));
     }

@@ -8,6 +8,7 @@ use chassis::metrics;
 use chassis::server::{self, Listeners};
 use chassis::settings::ServerSettings;
 use chassis::shutdown::{Shutdown, Trigger};
+use chassis::tls::ServerTls;
 use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 
@@ -24,10 +25,14 @@ pub struct Process {
 
 impl Process {
     pub fn start(settings: ServerSettings) -> Self {
+        Self::secured(settings, None)
+    }
+
+    pub fn secured(settings: ServerSettings, tls: Option<ServerTls>) -> Self {
         let bind = || TcpListener::bind(("127.0.0.1", 0)).unwrap();
         let (calls, admin) = (bind(), bind());
         let addresses = (calls.local_addr().unwrap(), admin.local_addr().unwrap());
-        let listeners = Listeners { calls, admin: Some(admin) };
+        let listeners = Listeners { calls, tls, admin: Some(admin) };
         let (trigger, shutdown) = Shutdown::new();
         let script = Script::new(shutdown.clone());
         let health = Health::new(&["test.Script"]);
