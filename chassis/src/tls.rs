@@ -5,6 +5,7 @@
 //! connections last for minutes, so that what a whole handshake costs is nothing beside the calls.
 
 mod certificate;
+pub mod client;
 mod files;
 mod server;
 mod settings;
