@@ -4,10 +4,14 @@
 #[path = "serving/harness/mod.rs"]
 mod harness;
 
+#[path = "serving/access.rs"]
+mod access;
 #[path = "serving/admin.rs"]
 mod admin;
 #[path = "serving/ages.rs"]
 mod ages;
+#[path = "serving/certificates.rs"]
+mod certificates;
 #[path = "serving/deadlines.rs"]
 mod deadlines;
 #[path = "serving/drain.rs"]
@@ -26,3 +30,5 @@ mod protocol;
 mod reflection;
 #[path = "serving/runtimes.rs"]
 mod runtimes;
+#[path = "serving/tls.rs"]
+mod tls;

@@ -9,10 +9,14 @@ use chassis::health::Health;
 use chassis::metrics::{self, Collector, DescriptorEncoder, gauge};
 use chassis::settings::ServerSettings;
 use chassis::shutdown::{Shutdown, Trigger};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
+use tonic::Code;
+use tonic_health::pb::HealthCheckRequest;
+use tonic_health::pb::health_check_response::ServingStatus;
+use tonic_health::pb::health_client::HealthClient;
 
-use crate::harness::{Process, soon};
+use crate::harness::{Client, Process, ask, connect, page, soon};
 
 /// More than the port serves at once.
 const MANY: usize = 64;
@@ -49,23 +53,6 @@ impl Collector for Figures {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
         (0..self.0).try_for_each(|n| gauge(&mut encoder, &format!("figure_{n}"), "A figure", n))
     }
-}
-
-async fn connect(address: SocketAddr) -> TcpStream {
-    soon(TcpStream::connect(address)).await.unwrap()
-}
-
-/// The whole answer to a request without a body; an error if the connection was closed without one.
-async fn ask(address: SocketAddr, method: &str, path: &str) -> std::io::Result<String> {
-    let mut connection = connect(address).await;
-    connection.write_all(format!("{method} {path} HTTP/1.1\r\nhost: test\r\n\r\n").as_bytes()).await?;
-    let mut answer = String::new();
-    soon(connection.read_to_string(&mut answer)).await?;
-    Ok(answer)
-}
-
-async fn page(address: SocketAddr) -> String {
-    ask(address, "GET", "/metrics").await.unwrap()
 }
 
 #[tokio::test]
@@ -246,4 +233,20 @@ async fn a_process_whose_threads_are_all_held_tells_of_itself_through_its_drain(
     assert!(page(admin).await.contains("\ncandeliver_server_calls_in_flight 1\n"));
     process.returned().await.unwrap();
     soon(async { while TcpStream::connect(admin).await.is_ok() {} }).await;
+}
+
+#[tokio::test]
+async fn health_is_answered_beside_the_page_whatever_the_main_port_speaks() {
+    let admin = Admin::start();
+    let client = Client::over(connect(admin.address).await).await;
+    let mut health = HealthClient::with_origin(client.service(), Client::origin());
+    let mut check = async |service: &str| {
+        let request = HealthCheckRequest { service: service.to_owned() };
+        soon(health.check(request)).await.map(|answer| answer.get_ref().status())
+    };
+    assert_eq!(check(chassis::health::LIVENESS).await.unwrap(), ServingStatus::Serving);
+    assert_eq!(check("test.Script").await.unwrap(), ServingStatus::NotServing);
+    assert_eq!(check("test.Other").await.unwrap_err().code(), Code::NotFound);
+    assert_eq!(client.say("hello").await.unwrap_err().code(), Code::Unimplemented);
+    assert!(page(admin.address).await.starts_with("HTTP/1.1 200 "));
 }

@@ -1,8 +1,12 @@
 //! A scripted service, a client that hides nothing, and two ways to serve: over pipes with paused time, and as a process.
 
 mod client;
+mod page;
+pub mod pki;
 mod process;
+mod reflected;
 mod script;
+pub mod secured;
 mod wire;
 
 use std::time::Duration;
@@ -10,7 +14,9 @@ use std::time::Duration;
 use tonic::Status;
 
 pub use client::Client;
+pub use page::{ask, connect, page};
 pub use process::Process;
+pub(crate) use reflected::listed_by;
 pub use script::{Script, ScriptServer};
 pub use wire::Wire;
 

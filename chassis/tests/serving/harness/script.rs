@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 
 use chassis::deadline::Deadline;
+use chassis::identity;
 use chassis::shutdown::Shutdown;
 use futures_util::{Stream, StreamExt, stream};
 use http_body::Body as HttpBody;
@@ -84,6 +85,7 @@ impl Script {
             },
             "deadline" => left.as_millis().to_string(),
             "thread" => std::thread::current().name().unwrap_or_default().to_owned(),
+            "caller" => identity::current().map_or("nobody".to_owned(), |caller| caller.to_string()),
             "leak" => return Err(Status::internal("SELECT password FROM users")),
             text => text.to_owned(),
         };

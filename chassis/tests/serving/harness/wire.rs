@@ -2,12 +2,13 @@
 
 use std::io;
 
-use chassis::connections::{ConnectionLimits, serve_connections};
+use chassis::connections::{ConnectionLimits, serve_secured};
 use chassis::health::Health;
 use chassis::reflection;
 use chassis::services::{CallLimits, Services};
 use chassis::settings::ServerSettings;
 use chassis::shutdown::{Shutdown, Trigger};
+use chassis::tls::ServerTls;
 use futures_util::stream;
 use tokio::io::DuplexStream;
 use tokio::sync::mpsc;
@@ -34,6 +35,14 @@ impl Wire {
     }
 
     pub fn with(settings: &ServerSettings) -> Self {
+        Self::made(settings, None)
+    }
+
+    pub fn secured(settings: &ServerSettings, tls: ServerTls) -> Self {
+        Self::made(settings, Some(tls))
+    }
+
+    fn made(settings: &ServerSettings, tls: Option<ServerTls>) -> Self {
         let (trigger, shutdown) = Shutdown::new();
         let (incoming, accepted) = mpsc::unbounded_channel();
         let script = Script::new(shutdown.clone());
@@ -44,7 +53,7 @@ impl Wire {
             accepted.recv().await.map(|connection| (connection, accepted))
         });
         let limits = ConnectionLimits::new(settings);
-        let serving = tokio::spawn(serve_connections(accepted, services, limits, shutdown));
+        let serving = tokio::spawn(serve_secured(accepted, services, limits, tls, shutdown));
         Self { script, health, calls, serving, trigger, incoming }
     }
 

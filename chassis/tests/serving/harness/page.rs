@@ -1,0 +1,27 @@
+//! Asking the admin port in HTTP/1.1.
+
+use std::net::SocketAddr;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+use super::soon;
+
+/// A bare connection.
+pub async fn connect(address: SocketAddr) -> TcpStream {
+    soon(TcpStream::connect(address)).await.unwrap()
+}
+
+/// The whole answer to a request without a body; an error if the connection was closed without one.
+pub async fn ask(address: SocketAddr, method: &str, path: &str) -> std::io::Result<String> {
+    let mut connection = connect(address).await;
+    connection.write_all(format!("{method} {path} HTTP/1.1\r\nhost: test\r\n\r\n").as_bytes()).await?;
+    let mut answer = String::new();
+    soon(connection.read_to_string(&mut answer)).await?;
+    Ok(answer)
+}
+
+/// The metrics page with its head.
+pub async fn page(address: SocketAddr) -> String {
+    ask(address, "GET", "/metrics").await.unwrap()
+}
