@@ -51,10 +51,10 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     match args.command {
         Some(Command::Migrate) => println!("the tables are up to date"),
         None => {
+            let product = Product::new(&args.product)?;
             let tls = args.tls.load(&[proto::delivery::FILE_DESCRIPTOR_SET])?;
             let calls = TcpListener::bind(args.listen)
                 .with_context(|| format!("can't listen on {} (--listen, CANDELIVER_LISTEN)", args.listen))?;
-            let product = Product::new(&args.product);
             if let Some(resolver) = args.product.product_url.resolver() {
                 runtime.block_on(product.follow(&args.product, resolver));
             }

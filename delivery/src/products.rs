@@ -35,6 +35,7 @@ use std::time::Duration;
 
 use chassis::deadline::Deadline;
 use chassis::trace::Trace;
+use chassis::tls::TlsError;
 use deliverability::{RuleRef, Timestamp, Verdict};
 use resilience::batch::{BatchSettings, Batching};
 use resilience::breaker::State;
@@ -44,12 +45,12 @@ use tokio::time::{Instant, timeout};
 
 use crate::domain::{Evidence, Order, RevisionToken, Source};
 
-pub use channel::{ProductClient, over_tcp};
+pub use channel::{ProductClient, over_tcp, over_tls};
 use complaints::Complaints;
 pub use question::{BatchQuestion, Question};
 pub use settings::ProductSettings;
 pub use silence::{Silence, Why};
-pub use targets::{ProductTargets, Resolver};
+pub use targets::{ProductTargets, Resolver, Server, Servers};
 
 /// How long a batch waits for its min_revision: a Product that is current has it, and one that is not is asked again.
 const REVISION_WAIT: Duration = Duration::from_millis(200);
@@ -118,13 +119,20 @@ pub enum BadRevision {
 // === impl Product ===
 
 impl Product {
-    /// Product where the settings say it is, over TCP. Where they say it by a name, `follow` finds it.
-    #[must_use]
-    pub fn new(settings: &ProductSettings) -> Self {
+    /// Product where the settings say it is, over TCP, and in TLS if they say so. Where they say it by a name, `follow` finds it.
+    ///
+    /// # Errors
+    /// A file of certificates can't be used, or would be for nothing.
+    pub fn new(settings: &ProductSettings) -> Result<Self, TlsError> {
         let random = Random::seeded(rand::random());
-        let product = Self::reached_by(settings, over_tcp(random.clone()), random);
+        let connect = match (settings.product_url.servers(), settings.pointless_file()) {
+            (Some(servers), _) => over_tls(settings.tls()?, servers, random.clone()),
+            (None, None) => over_tcp(random.clone()),
+            (None, Some(file)) => return Err(file.pointless("--product-url begins with http://")),
+        };
+        let product = Self::reached_by(settings, connect, random);
         product.endpoints.set(&settings.product_url.addresses().unwrap_or_default());
-        product
+        Ok(product)
     }
 
     /// Product over whatever `connect` makes, with no endpoints yet.

@@ -4,7 +4,7 @@ use std::error::Error;
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 
 use http::Uri;
@@ -20,10 +20,14 @@ use tonic::codegen::Service;
 
 use super::files::{Contents, Files, PemFile, TlsError};
 use super::watched::Watched;
+use crate::connections::Seldom;
 
 /// How a client's connections are secured. Clones share it.
 #[derive(Clone, Debug)]
-pub struct ClientTls(Arc<Watched<Arc<ClientConfig>>>);
+pub struct ClientTls {
+    watched: Arc<Watched<Arc<ClientConfig>>>,
+    complaints: Arc<Mutex<Seldom>>,
+}
 
 /// Whom a connection must reach: the name, or the address, that the server's certificate is to hold.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,7 +56,8 @@ impl ClientTls {
         certificate: Option<PemFile>,
         key: Option<PemFile>,
     ) -> Result<Self, TlsError> {
-        Watched::start(Files::new(certificate, key, authorities)?, config).map(Self)
+        let watched = Watched::start(Files::new(certificate, key, authorities)?, config)?;
+        Ok(Self { watched, complaints: Arc::default() })
     }
 
     /// Around a connector, for one server.
@@ -69,8 +74,9 @@ impl ClientTls {
     where
         IO: AsyncRead + AsyncWrite + Unpin,
     {
-        let connector = TlsConnector::from(Arc::clone(&*self.0.current()));
-        let stream = connector.connect(host.0.clone(), io).await?;
+        let connector = TlsConnector::from(Arc::clone(&*self.watched.current()));
+        let connected = connector.connect(host.0.clone(), io).await;
+        let stream = connected.inspect_err(|error| self.complain(&error.to_string(), host))?;
         if stream.get_ref().1.alpn_protocol() != Some(super::ALPN) {
             return Err(io::Error::other("the server speaks TLS, but not HTTP/2 in it"));
         }
@@ -79,7 +85,16 @@ impl ClientTls {
 
     /// Looks at the files now. They are looked at every two seconds anyway.
     pub fn look(&self) {
-        self.0.look();
+        self.watched.look();
+    }
+
+    /// What is wrong is the operator's to mend, and callers are told no more than that there is no connection.
+    fn complain(&self, why: &str, host: &ServerHost) {
+        let mut complaints = self.complaints.lock().unwrap_or_else(PoisonError::into_inner);
+        complaints.warn(&format!(
+            "a connection to {} got no further than its TLS handshake: {why}",
+            host.0.to_str()
+        ));
     }
 }
 

@@ -88,6 +88,12 @@ impl PemFile {
         setting(self.flag)
     }
 
+    /// An error for a file that is named where `why` makes it useless: somebody believes that something is secured by it.
+    #[must_use]
+    pub fn pointless(&self, why: &str) -> TlsError {
+        TlsError::Settings(format!("{} is set, and {why}: nothing would be secured by it", self.setting()))
+    }
+
     fn read(&self, wanted: &'static str) -> Result<Content, TlsError> {
         let mut bytes = Vec::new();
         let read =

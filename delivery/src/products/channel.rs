@@ -1,4 +1,5 @@
-//! The connection to one endpoint of Product: made when it is first used, kept, and noticed when it is dead.
+//! The connection to one endpoint of Product: made when it is first used, secured if it is to be, kept, and noticed when it is
+//! dead.
 
 use std::future::Future;
 use std::net::SocketAddr;
@@ -7,6 +8,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use chassis::tls::client::ClientTls;
 use chassis::trace::{self, TRACEPARENT, Trace};
 use hyper::rt::{Read, Write};
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -20,6 +22,7 @@ use tonic::{Code, Request, Status};
 use tower::Service;
 
 use super::question::{BatchQuestion, Question};
+use super::targets::Servers;
 use super::{Decision, classify, parse};
 use crate::time;
 
@@ -56,11 +59,23 @@ type Answering<A> = Pin<Box<dyn Future<Output = Result<A, Status>> + Send>>;
 /// Connects over TCP.
 #[must_use]
 pub fn over_tcp(random: Random) -> Connect<ProductClient> {
+    Arc::new(move |address| ProductClient::new(address, tcp(), random.clone()))
+}
+
+/// Connects in TLS over TCP.
+#[must_use]
+pub fn over_tls(tls: ClientTls, servers: Servers, random: Random) -> Connect<ProductClient> {
     Arc::new(move |address| {
-        let mut tcp = HttpConnector::new();
-        tcp.set_nodelay(true);
-        ProductClient::new(address, tcp, random.clone())
+        let server = servers.of(address);
+        let endpoint = endpoint(address).origin(server.origin.clone());
+        ProductClient::at(address, endpoint, tls.around(tcp(), server.host.clone()), random.clone())
     })
+}
+
+fn tcp() -> HttpConnector {
+    let mut tcp = HttpConnector::new();
+    tcp.set_nodelay(true);
+    tcp
 }
 
 /// How a connection to an address is kept, whatever it is made by.
@@ -87,8 +102,18 @@ impl ProductClient {
         C::Error: Into<Box<dyn std::error::Error + Send + Sync>> + Send + 'static,
         C::Future: Send + 'static,
     {
-        let paced = Reconnect::new(connector, RECONNECT, random);
-        let channel = endpoint(address).connect_with_connector_lazy(paced);
+        Self::at(address, endpoint(address), connector, random)
+    }
+
+    fn at<C>(address: SocketAddr, endpoint: Endpoint, connector: C, random: Random) -> Self
+    where
+        C: Service<Uri> + Send + 'static,
+        C::Response: Read + Write + Unpin + Send + 'static,
+        C::Error: Into<Box<dyn std::error::Error + Send + Sync>> + Send + 'static,
+        C::Future: Send + 'static,
+    {
+        // Outside of TLS, so that the time for connecting is that for the handshake too.
+        let channel = endpoint.connect_with_connector_lazy(Reconnect::new(connector, RECONNECT, random));
         let client = ProductServiceClient::new(channel).max_decoding_message_size(MAX_ANSWER_BYTES);
         Self { address, client }
     }

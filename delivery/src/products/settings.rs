@@ -1,7 +1,10 @@
 //! How Product is called: flags, each with a variable, each default with its reason.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
+use chassis::tls::client::ClientTls;
+use chassis::tls::{PemFile, TlsError};
 use clap::{Args, Command, FromArgMatches};
 use resilience::CallSettings;
 use resilience::batch::BatchSettings;
@@ -51,9 +54,9 @@ const MAX_BATCH: i64 = 1_000;
 /// How Product is called.
 #[derive(Args, Clone, Debug)]
 pub struct ProductSettings {
-    /// Where the Product service is: http://HOST:PORT, or several of them with commas between. A name may stand for any
-    /// number of processes: all its addresses are used, and it is looked up again now and then. The default is where
-    /// Product serves by default on the same machine.
+    /// Where the Product service is: http://HOST:PORT, or https://HOST:PORT for TLS, or several of them with commas between. A
+    /// name may stand for any number of processes: all its addresses are used, it is looked up again now and then, and in TLS
+    /// each must show a certificate of that name. The default is where Product serves by default on the same machine.
     #[arg(
         long,
         env = "CANDELIVER_PRODUCT_URL",
@@ -61,6 +64,20 @@ pub struct ProductSettings {
         default_value = "http://127.0.0.1:50051"
     )]
     pub product_url: ProductTargets,
+
+    /// The authorities in PEM from which the certificates of an https:// Product must come; those that this machine trusts,
+    /// unless given. Read again when it changes.
+    #[arg(long, env = "CANDELIVER_PRODUCT_CA_FILE", value_name = "FILE")]
+    pub product_ca_file: Option<PathBuf>,
+
+    /// The certificate in PEM, followed by those between it and its authority, by which this service shows an https:// Product
+    /// who it is. Read again when it changes: connections that are open stay, new ones show the new one.
+    #[arg(long, env = "CANDELIVER_PRODUCT_CERT_FILE", value_name = "FILE")]
+    pub product_cert_file: Option<PathBuf>,
+
+    /// The private key of --product-cert-file in PEM, unencrypted. Read again when it changes.
+    #[arg(long, env = "CANDELIVER_PRODUCT_KEY_FILE", value_name = "FILE")]
+    pub product_key_file: Option<PathBuf>,
 
     /// How long one question to Product may take in all, in milliseconds, connecting and further attempts included; less
     /// if the caller's deadline leaves less. Product answers in under a millisecond: one that takes a second won't answer,
@@ -246,6 +263,26 @@ impl ProductSettings {
             max_open: Duration::from_millis(self.product_breaker_max_open_ms),
             open_jitter: OPEN_JITTER,
         }
+    }
+
+    /// How connections to an https:// Product are secured.
+    pub(super) fn tls(&self) -> Result<ClientTls, TlsError> {
+        let [authorities, certificate, key] = self.pem_files();
+        ClientTls::new(authorities, certificate, key)
+    }
+
+    /// The first file that is named for nothing, since connections are not secured.
+    pub(super) fn pointless_file(&self) -> Option<PemFile> {
+        self.pem_files().into_iter().flatten().next()
+    }
+
+    fn pem_files(&self) -> [Option<PemFile>; 3] {
+        let file = |flag, path: &Option<PathBuf>| path.clone().map(|path| PemFile::new(flag, path));
+        [
+            file("product-ca-file", &self.product_ca_file),
+            file("product-cert-file", &self.product_cert_file),
+            file("product-key-file", &self.product_key_file),
+        ]
     }
 
     pub(super) fn limit(&self) -> Option<LimitSettings> {

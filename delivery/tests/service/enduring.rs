@@ -33,7 +33,7 @@ impl Name {
 
 /// The defaults, over these endpoints.
 fn product_at(addresses: &[SocketAddr]) -> Product {
-    let product = Product::new(&ProductSettings::default());
+    let product = Product::new(&ProductSettings::default()).unwrap();
     product.set_endpoints(addresses);
     product
 }
@@ -135,7 +135,7 @@ fn processes_that_are_all_replaced_behind_their_name_are_found() {
         let (name, old) = (Name::default(), FakeProduct::start(Says::Yes));
         name.points_to(Some(vec![old.address]));
         let settings = ProductSettings::default();
-        let product = Product::new(&settings);
+        let product = Product::new(&settings).unwrap();
         product.follow(&settings, name.resolver()).await;
         let mut house = House::open_with(&store, product, rules());
         house.create(&wanted(AdmissionPolicy::Strict)).await.unwrap();
@@ -155,7 +155,7 @@ fn a_name_that_loses_its_addresses_or_its_server_keeps_the_last_good_ones() {
         let (name, answers) = (Name::default(), FakeProduct::start(Says::Yes));
         name.points_to(Some(vec![answers.address]));
         let settings = ProductSettings { product_resolve_seconds: 1, ..ProductSettings::default() };
-        let product = Product::new(&settings);
+        let product = Product::new(&settings).unwrap();
         product.follow(&settings, name.resolver()).await;
         let mut house = House::open_with(&store, product, rules());
         for empty in [Some(vec![]), None] {
@@ -174,7 +174,7 @@ fn a_name_that_loses_its_addresses_or_its_server_keeps_the_last_good_ones() {
 fn a_name_that_never_had_an_address_is_silence_at_once() {
     on_each_database(|store| async move {
         let settings = ProductSettings::default();
-        let product = Product::new(&settings);
+        let product = Product::new(&settings).unwrap();
         product.follow(&settings, Name::default().resolver()).await;
         product.set_endpoints(&[]);
         let mut house = House::open_with(&store, product, rules());

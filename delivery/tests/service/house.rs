@@ -63,7 +63,7 @@ impl House {
     pub fn open(store: &Store, product: SocketAddr, rules: Rules) -> Self {
         let product_url = format!("http://{product}").parse().unwrap();
         let settings = ProductSettings { product_url, ..product_settings() };
-        Self::open_with(store, Product::new(&settings), rules)
+        Self::open_with(store, Product::new(&settings).unwrap(), rules)
     }
 
     /// Serves, and asks Product as it is told.
