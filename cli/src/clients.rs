@@ -2,6 +2,7 @@
 
 mod admin;
 mod call_error;
+mod secure;
 
 use std::fmt;
 use std::str::FromStr;
@@ -14,6 +15,7 @@ use tonic::{Request, Response, Status};
 use crate::exit::{Exit, Failure};
 pub use admin::{AdminFlags, read_page};
 pub use call_error::CallError;
+pub use secure::TlsFlags;
 
 /// How often the other side must show that it lives while a stream lasts. Its answer may take the timeout.
 const KEEP_ALIVE_EVERY: Duration = Duration::from_secs(2);
@@ -38,14 +40,17 @@ pub struct DeliveryFlags {
     pub delivery_url: Url,
 }
 
-/// How long to wait.
+/// How long to wait, and whom to believe.
 #[derive(Args, Clone, Debug)]
-pub struct TimeoutFlags {
+pub struct ConnectionFlags {
     /// How long to wait for an answer, connecting included; the service is told, so that it does not work in vain. On a
     /// stream: how long the service may show no sign of life.
     #[arg(long = "timeout-seconds", env = "CANDELIVER_TIMEOUT_SECONDS", value_name = "SECONDS", default_value = "5",
           value_parser = seconds, global = true, help_heading = "Connection")]
     pub timeout: Duration,
+
+    #[command(flatten)]
+    tls: TlsFlags,
 }
 
 /// How to answer.
@@ -65,7 +70,7 @@ pub enum Service {
     Delivery,
 }
 
-/// A service's address: `http://HOST:PORT`.
+/// A service's address: `http://HOST:PORT`, or `https://HOST:PORT`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Url(String);
 
@@ -76,6 +81,15 @@ pub struct Peer {
     url: Url,
     timeout: Duration,
     channel: Channel,
+}
+
+// === impl ConnectionFlags ===
+
+impl ConnectionFlags {
+    /// To a service on this machine that speaks plain text.
+    pub fn within(timeout: Duration) -> Self {
+        Self { timeout, tls: TlsFlags::default() }
+    }
 }
 
 // === impl Service ===
@@ -141,11 +155,11 @@ impl FromStr for Url {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        if text.starts_with("https://") {
-            return Err("TLS is not supported: an address begins with http://".to_owned());
+        let (scheme, rest) = text.split_once("://").unwrap_or(("http", text));
+        if !["http", "https"].contains(&scheme) {
+            return Err(wanted());
         }
-        let authority = text.strip_prefix("http://").unwrap_or(text).trim_end_matches('/');
-        let url = format!("http://{authority}");
+        let url = format!("{scheme}://{}", rest.trim_end_matches('/'));
         let endpoint = Endpoint::from_shared(url.clone()).map_err(|_| wanted())?;
         let uri = endpoint.uri();
         let is_whole =
@@ -157,12 +171,17 @@ impl FromStr for Url {
 impl Url {
     /// `HOST:PORT`.
     pub fn authority(&self) -> &str {
-        self.0.strip_prefix("http://").unwrap_or(&self.0)
+        self.0.split_once("://").map_or(&self.0, |(_, authority)| authority)
+    }
+
+    /// Whether it is reached over TLS.
+    pub fn is_secured(&self) -> bool {
+        self.0.starts_with("https://")
     }
 }
 
 fn wanted() -> String {
-    format!("wanted an address such as {}", Service::Product.default_url())
+    format!("wanted an address such as {}, or https://HOST:PORT", Service::Product.default_url())
 }
 
 impl fmt::Display for Url {
@@ -177,30 +196,32 @@ impl Peer {
     /// A service that is connected to when it is first called; to be made inside a runtime.
     ///
     /// # Errors
-    /// The address can't be used.
-    pub fn new(service: Service, url: &Url, timeout: &TimeoutFlags) -> Result<Self, Failure> {
-        let timeout = timeout.timeout;
+    /// The address can't be used, or a file of certificates.
+    pub fn new(service: Service, url: &Url, connection: &ConnectionFlags) -> Result<Self, Failure> {
+        let timeout = connection.timeout;
         let endpoint = Endpoint::from_shared(url.0.clone())
             .map_err(|_| Failure::new(Exit::Usage, format!("{url} can't be used: {}", wanted())))?
             .http2_keep_alive_interval(KEEP_ALIVE_EVERY)
             .keep_alive_timeout(timeout);
-        Ok(Self { service, url: url.clone(), timeout, channel: endpoint.connect_lazy() })
+        let channel =
+            if url.is_secured() { connection.tls.channel(&endpoint)? } else { endpoint.connect_lazy() };
+        Ok(Self { service, url: url.clone(), timeout, channel })
     }
 
     /// Product.
     ///
     /// # Errors
     /// The address can't be used.
-    pub fn product(flags: &ProductFlags, timeout: &TimeoutFlags) -> Result<Self, Failure> {
-        Self::new(Service::Product, &flags.product_url, timeout)
+    pub fn product(flags: &ProductFlags, connection: &ConnectionFlags) -> Result<Self, Failure> {
+        Self::new(Service::Product, &flags.product_url, connection)
     }
 
     /// Delivery.
     ///
     /// # Errors
     /// The address can't be used.
-    pub fn delivery(flags: &DeliveryFlags, timeout: &TimeoutFlags) -> Result<Self, Failure> {
-        Self::new(Service::Delivery, &flags.delivery_url, timeout)
+    pub fn delivery(flags: &DeliveryFlags, connection: &ConnectionFlags) -> Result<Self, Failure> {
+        Self::new(Service::Delivery, &flags.delivery_url, connection)
     }
 
     /// The address.
@@ -273,20 +294,14 @@ mod tests {
         assert_eq!(parsed("127.0.0.1:50051").as_deref(), Ok("http://127.0.0.1:50051"));
         assert_eq!(parsed("http://product:80/").as_deref(), Ok("http://product:80"));
         assert_eq!(parsed("http://[::1]:50051").as_deref(), Ok("http://[::1]:50051"));
+        assert_eq!(parsed("https://product:443/").as_deref(), Ok("https://product:443"));
     }
 
     #[test]
     fn what_is_no_address_is_told_what_one_looks_like() {
-        for text in [
-            "",
-            "http://",
-            "product",
-            "http://product",
-            "http://a:1/path",
-            "ftp://a:1",
-            "a b:1",
-            "https://a:1",
-        ] {
+        for text in
+            ["", "http://", "product", "http://product", "http://a:1/path", "ftp://a:1", "a b:1", "https://a"]
+        {
             let error = parsed(text).unwrap_err();
             assert!(error.contains("http://"), "{text}: {error}");
         }

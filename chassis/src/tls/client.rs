@@ -41,6 +41,16 @@ pub struct Secured<C> {
     host: ServerHost,
 }
 
+/// A connection that came about and could not be secured.
+#[derive(Debug, thiserror::Error)]
+#[error("no TLS with {host}: {why}")]
+pub struct NoTls {
+    /// Whom it should have reached.
+    pub host: String,
+    /// What went wrong.
+    pub why: io::Error,
+}
+
 type BoxError = Box<dyn Error + Send + Sync>;
 
 // === impl ClientTls ===
@@ -70,13 +80,25 @@ impl ClientTls {
     ///
     /// # Errors
     /// The other end is not that server, does not want this client, or does not speak HTTP/2 over TLS.
-    pub async fn connect<IO>(&self, io: IO, host: &ServerHost) -> io::Result<TlsStream<IO>>
+    pub async fn connect<IO>(&self, io: IO, host: &ServerHost) -> Result<TlsStream<IO>, NoTls>
+    where
+        IO: AsyncRead + AsyncWrite + Unpin,
+    {
+        self.handshake(io, host).await.map_err(|why| {
+            let failed = NoTls { host: host.0.to_str().into_owned(), why };
+            // What is wrong is the operator's to mend, and callers are told no more than that there is no connection.
+            let mut complaints = self.complaints.lock().unwrap_or_else(PoisonError::into_inner);
+            complaints.warn(&failed.to_string());
+            failed
+        })
+    }
+
+    async fn handshake<IO>(&self, io: IO, host: &ServerHost) -> io::Result<TlsStream<IO>>
     where
         IO: AsyncRead + AsyncWrite + Unpin,
     {
         let connector = TlsConnector::from(Arc::clone(&*self.watched.current()));
-        let connected = connector.connect(host.0.clone(), io).await;
-        let stream = connected.inspect_err(|error| self.complain(&error.to_string(), host))?;
+        let stream = connector.connect(host.0.clone(), io).await?;
         if stream.get_ref().1.alpn_protocol() != Some(super::ALPN) {
             return Err(io::Error::other("the server speaks TLS, but not HTTP/2 in it"));
         }
@@ -86,15 +108,6 @@ impl ClientTls {
     /// Looks at the files now. They are looked at every two seconds anyway.
     pub fn look(&self) {
         self.watched.look();
-    }
-
-    /// What is wrong is the operator's to mend, and callers are told no more than that there is no connection.
-    fn complain(&self, why: &str, host: &ServerHost) {
-        let mut complaints = self.complaints.lock().unwrap_or_else(PoisonError::into_inner);
-        complaints.warn(&format!(
-            "a connection to {} got no further than its TLS handshake: {why}",
-            host.0.to_str()
-        ));
     }
 }
 

@@ -62,7 +62,12 @@ fn told(error: impl Display) -> String {
 
 /// The page's own address is taken as well: it is what `up` prints.
 fn admin_url(text: &str) -> Result<Url, String> {
-    text.strip_suffix(PATH).unwrap_or(text).parse()
+    let url: Url = text.strip_suffix(PATH).unwrap_or(text).parse()?;
+    if url.is_secured() {
+        Err("metrics are served without TLS: wanted http://HOST:PORT".to_owned())
+    } else {
+        Ok(url)
+    }
 }
 
 #[cfg(test)]
@@ -108,6 +113,7 @@ mod tests {
             assert_eq!(admin_url(text).unwrap().to_string(), "http://a:1");
         }
         assert!(admin_url("http://a:1/other").is_err());
+        assert!(admin_url("https://a:1").is_err());
     }
 
     #[tokio::test]

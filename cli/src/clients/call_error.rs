@@ -5,6 +5,7 @@ use std::fmt::{self, Write as _};
 use std::time::Duration;
 
 use chassis::status::{reason, violations};
+use chassis::tls::client::NoTls;
 use tonic::{Code, ConnectError, Status, TimeoutExpired};
 use tonic_types::StatusExt;
 
@@ -28,6 +29,8 @@ enum Kind {
     TooLate,
     /// There was no connection, so nothing was sent.
     Unreachable,
+    /// There was one, and it could not be secured, so nothing was sent.
+    Insecure,
     /// The connection broke.
     Lost,
     /// The service said so.
@@ -55,7 +58,7 @@ impl CallError {
     /// Whether the service may have done what it was asked to: nothing says that it has not.
     pub fn may_be_done(&self) -> bool {
         match (self.kind(), self.code()) {
-            (Kind::Unreachable, _) => false,
+            (Kind::Unreachable | Kind::Insecure, _) => false,
             (Kind::TooLate | Kind::Lost, _) | (_, Code::DeadlineExceeded) => true,
             // Other reasons leave it open, and so do proxies, which name none.
             (Kind::Answered, Code::Unavailable) => self.reason().as_deref() != Some("PRODUCT_UNAVAILABLE"),
@@ -75,7 +78,7 @@ impl CallError {
         match (self.kind(), self.code()) {
             (Kind::Answered, Code::Unavailable | Code::DeadlineExceeded) => Exit::Silent,
             (Kind::Answered, _) => Exit::Refused,
-            (Kind::TooLate | Kind::Unreachable | Kind::Lost, _) => Exit::Silent,
+            (Kind::TooLate | Kind::Unreachable | Kind::Insecure | Kind::Lost, _) => Exit::Silent,
         }
     }
 
@@ -89,6 +92,8 @@ impl CallError {
         let Some(status) = &self.status else { return Kind::TooLate };
         if causes(status).next().is_none() {
             Kind::Answered
+        } else if causes(status).any(<dyn Error>::is::<NoTls>) {
+            Kind::Insecure
         } else if causes(status).any(<dyn Error>::is::<ConnectError>) {
             Kind::Unreachable
         } else if causes(status).any(<dyn Error>::is::<TimeoutExpired>) {
@@ -150,6 +155,12 @@ impl fmt::Display for CallError {
                 service.flag(),
                 service.variable()
             ),
+            (Kind::Insecure, _) => write!(
+                f,
+                "someone answers at {url}, but not as {service} over TLS ({}): does --ca-file hold its authority, and does \
+                 its certificate name the host?",
+                self.cause()
+            ),
             (Kind::Lost, _) => {
                 write!(f, "the connection to {service} at {url} broke before the answer ({})", self.cause())
             }
@@ -184,13 +195,13 @@ fn screaming(code: Code) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::clients::TimeoutFlags;
+    use crate::clients::ConnectionFlags;
     use chassis::status::{Failure as Refusal, Violation};
 
     fn error(status: Option<Status>) -> CallError {
-        let timeout = TimeoutFlags { timeout: Duration::from_secs(5) };
+        let connection = ConnectionFlags::within(Duration::from_secs(5));
         let url = Service::Product.default_url().parse().unwrap();
-        CallError::new(&Peer::new(Service::Product, &url, &timeout).unwrap(), status)
+        CallError::new(&Peer::new(Service::Product, &url, &connection).unwrap(), status)
     }
 
     async fn told(status: Option<Status>) -> (Exit, String, bool) {

@@ -7,7 +7,7 @@ use proto::product::v1::{CanDeliverRequest, Decision, Explanation, RuleRef, Verd
 use uuid::Uuid;
 
 use super::place::Place;
-use crate::clients::{OutputFlags, Peer, ProductFlags, TimeoutFlags};
+use crate::clients::{ConnectionFlags, OutputFlags, Peer, ProductFlags};
 use crate::exit::{Exit, Failure};
 use crate::{json, tables, words};
 
@@ -43,14 +43,14 @@ pub struct Args {
     #[command(flatten)]
     product: ProductFlags,
     #[command(flatten)]
-    timeout: TimeoutFlags,
+    connection: ConnectionFlags,
     #[command(flatten)]
     output: OutputFlags,
 }
 
 /// Asks and prints.
 pub async fn run(args: Args) -> Result<Exit, Failure> {
-    let product = Peer::product(&args.product, &args.timeout)?;
+    let product = Peer::product(&args.product, &args.connection)?;
     let request = CanDeliverRequest {
         product_id: args.product_id.to_string(),
         location_id: args.place.location_id(&product).await?,

@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::deliveries::facts_of;
 use super::place::Place;
-use crate::clients::{DeliveryFlags, OutputFlags, Peer, ProductFlags, Service, TimeoutFlags};
+use crate::clients::{ConnectionFlags, DeliveryFlags, OutputFlags, Peer, ProductFlags, Service};
 use crate::exit::{Exit, Failure};
 use crate::{json, tables, words};
 
@@ -53,7 +53,7 @@ pub struct Args {
     #[command(flatten)]
     product: ProductFlags,
     #[command(flatten)]
-    timeout: TimeoutFlags,
+    connection: ConnectionFlags,
     #[command(flatten)]
     output: OutputFlags,
 }
@@ -68,7 +68,7 @@ enum Policy {
 /// Sends it and prints what is stored.
 pub async fn run(args: Args) -> Result<Exit, Failure> {
     let place = &args.place;
-    let location_id = place.location_id(&Peer::product(&args.product, &args.timeout)?).await?;
+    let location_id = place.location_id(&Peer::product(&args.product, &args.connection)?).await?;
     let request = CreateDeliveryRequest {
         delivery_id: Some(args.id.unwrap_or_else(Uuid::now_v7).to_string()),
         product_id: args.product_id.to_string(),
@@ -80,7 +80,7 @@ pub async fn run(args: Args) -> Result<Exit, Failure> {
     };
     let again = repeat(&request, &args);
     let create = async |channel, request| DeliveryServiceClient::new(channel).create_delivery(request).await;
-    let answer = match Peer::delivery(&args.delivery, &args.timeout)?.call(request, create).await {
+    let answer = match Peer::delivery(&args.delivery, &args.connection)?.call(request, create).await {
         Ok(answer) => answer,
         Err(error) => {
             let refused = error.reason().as_deref() == Some("NOT_DELIVERABLE");

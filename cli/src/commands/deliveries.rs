@@ -7,7 +7,7 @@ use proto::delivery::v1::delivery_service_client::DeliveryServiceClient;
 use proto::delivery::v1::{Delivery, DeliveryState, ListDeliveriesRequest};
 use uuid::Uuid;
 
-use crate::clients::{DeliveryFlags, OutputFlags, Peer, TimeoutFlags};
+use crate::clients::{ConnectionFlags, DeliveryFlags, OutputFlags, Peer};
 use crate::exit::{Exit, Failure};
 use crate::{json, tables, words};
 pub(super) use one::facts_of;
@@ -54,7 +54,7 @@ pub(super) struct To {
     #[command(flatten)]
     delivery: DeliveryFlags,
     #[command(flatten)]
-    timeout: TimeoutFlags,
+    connection: ConnectionFlags,
     #[command(flatten)]
     output: OutputFlags,
 }
@@ -89,7 +89,7 @@ enum State {
 
 /// Lists, or does what the subcommand says.
 pub async fn run(args: Args) -> Result<Exit, Failure> {
-    let peer = Peer::delivery(&args.to.delivery, &args.to.timeout)?;
+    let peer = Peer::delivery(&args.to.delivery, &args.to.connection)?;
     let json = args.to.output.json;
     let delivery = match args.command {
         None => return list(&peer, &args).await,

@@ -9,7 +9,7 @@ use clap::Args as ClapArgs;
 use proto::product::v1::WatchChangesRequest;
 use proto::product::v1::product_service_client::ProductServiceClient;
 
-use crate::clients::{Peer, ProductFlags, TimeoutFlags};
+use crate::clients::{ConnectionFlags, Peer, ProductFlags};
 use crate::exit::{Exit, Failure};
 use crate::progress::{self, Progress};
 use crate::words::grouped;
@@ -38,7 +38,7 @@ pub struct Args {
     #[command(flatten)]
     product: ProductFlags,
     #[command(flatten)]
-    timeout: TimeoutFlags,
+    connection: ConnectionFlags,
 }
 
 /// Writes, unless interrupted first: then the unfinished file goes away.
@@ -51,7 +51,7 @@ pub async fn run(args: Args) -> Result<Exit, Failure> {
 
 /// Follows the catalogue from the start to the first checkpoint.
 async fn export(args: &Args) -> Result<Exit, Failure> {
-    let product = Peer::product(&args.product, &args.timeout)?;
+    let product = Peer::product(&args.product, &args.connection)?;
     let follow = async |channel, request| ProductServiceClient::new(channel).watch_changes(request).await;
     let mut feed = product.open(WatchChangesRequest { after_revision: None }, follow).await?;
     let mut output = Output::open(&args.file)?;

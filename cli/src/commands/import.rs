@@ -16,7 +16,7 @@ use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::Streaming;
 
-use crate::clients::{OutputFlags, Peer, ProductFlags, TimeoutFlags};
+use crate::clients::{ConnectionFlags, OutputFlags, Peer, ProductFlags};
 use crate::exit::{Exit, Failure};
 use crate::progress::Progress;
 use chunks::{Chunk, Place};
@@ -53,7 +53,7 @@ pub struct Args {
     #[command(flatten)]
     product: ProductFlags,
     #[command(flatten)]
-    timeout: TimeoutFlags,
+    connection: ConnectionFlags,
     #[command(flatten)]
     output: OutputFlags,
 }
@@ -78,7 +78,7 @@ pub async fn run(args: Args) -> Result<Exit, Failure> {
         }
         (name, Box::new(file), about.is_file().then_some(about.len()))
     };
-    let product = Peer::product(&args.product, &args.timeout)?;
+    let product = Peer::product(&args.product, &args.connection)?;
     let report = Report::new(name, Progress::new(bytes), args.output.json);
     let summary = import(&product, input, args.validate_only, report).await?;
     if !args.output.json {

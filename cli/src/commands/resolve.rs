@@ -4,7 +4,7 @@ use clap::Args as ClapArgs;
 use proto::product::v1::LocationKind;
 
 use super::place::Address;
-use crate::clients::{OutputFlags, Peer, ProductFlags, TimeoutFlags};
+use crate::clients::{ConnectionFlags, OutputFlags, Peer, ProductFlags};
 use crate::exit::{Exit, Failure};
 use crate::{json, tables, words};
 
@@ -20,14 +20,14 @@ pub struct Args {
     #[command(flatten)]
     product: ProductFlags,
     #[command(flatten)]
-    timeout: TimeoutFlags,
+    connection: ConnectionFlags,
     #[command(flatten)]
     output: OutputFlags,
 }
 
 /// Asks and prints.
 pub async fn run(args: Args) -> Result<Exit, Failure> {
-    let found = args.address.resolve(&Peer::product(&args.product, &args.timeout)?).await?;
+    let found = args.address.resolve(&Peer::product(&args.product, &args.connection)?).await?;
     if args.output.json {
         tables::say(json::print(&found)?)?;
         return Ok(Exit::Done);

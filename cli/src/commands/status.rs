@@ -11,7 +11,7 @@ use proto::delivery::v1::delivery_service_server::SERVICE_NAME as DELIVERY_SERVI
 use proto::product::v1::catalogue_service_server::SERVICE_NAME as CATALOGUE_SERVICE;
 use proto::product::v1::product_service_server::SERVICE_NAME as PRODUCT_SERVICE;
 
-use crate::clients::{AdminFlags, DeliveryFlags, OutputFlags, Peer, ProductFlags, Service, TimeoutFlags};
+use crate::clients::{AdminFlags, ConnectionFlags, DeliveryFlags, OutputFlags, Peer, ProductFlags, Service};
 use crate::exit::{Exit, Failure};
 use crate::tables;
 use figures::Figures;
@@ -35,16 +35,16 @@ pub struct Args {
     #[command(flatten)]
     admin: AdminFlags,
     #[command(flatten)]
-    timeout: TimeoutFlags,
+    connection: ConnectionFlags,
     #[command(flatten)]
     output: OutputFlags,
 }
 
 /// Looks at everything at the same time.
 pub async fn run(args: Args) -> Result<Exit, Failure> {
-    let product = Peer::product(&args.product, &args.timeout)?;
-    let delivery = Peer::delivery(&args.delivery, &args.timeout)?;
-    let timeout = args.timeout.timeout;
+    let product = Peer::product(&args.product, &args.connection)?;
+    let delivery = Peer::delivery(&args.delivery, &args.connection)?;
+    let timeout = args.connection.timeout;
     let (product, product_figures, delivery, delivery_figures) = tokio::join!(
         seen::look(&product, Service::Product, &[PRODUCT_SERVICE, CATALOGUE_SERVICE]),
         Figures::read(Service::Product, &args.admin.product_admin, timeout),

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use clap::Args as ClapArgs;
 
-use crate::clients::{Peer, Service, TimeoutFlags};
+use crate::clients::{ConnectionFlags, Peer, Service};
 use crate::exit::{Exit, Failure};
 use crate::tables;
 use addresses::Addresses;
@@ -79,7 +79,7 @@ async fn serve(workers: &mut [Worker; 2], folder: &Folder, with_sample: bool) ->
 
 async fn begin(workers: &mut [Worker; 2], folder: &Folder, with_sample: bool) -> Result<(), Failure> {
     let [product, delivery] = workers;
-    let timeout = TimeoutFlags { timeout: CALL_TIMEOUT };
+    let timeout = ConnectionFlags::within(CALL_TIMEOUT);
     let peer = Peer::new(Service::Product, &product.url()?, &timeout)?;
     let ready = async {
         product.serving().await?;

@@ -10,7 +10,7 @@ use proto::product::v1::{
     WatchChangesResponse,
 };
 
-use crate::clients::{CallError, OutputFlags, Peer, ProductFlags, TimeoutFlags};
+use crate::clients::{CallError, ConnectionFlags, OutputFlags, Peer, ProductFlags};
 use crate::exit::{Exit, Failure};
 use crate::{json, tables, words};
 
@@ -38,7 +38,7 @@ pub struct Args {
     #[command(flatten)]
     product: ProductFlags,
     #[command(flatten)]
-    timeout: TimeoutFlags,
+    connection: ConnectionFlags,
     #[command(flatten)]
     output: OutputFlags,
 }
@@ -55,7 +55,7 @@ struct Watch {
 
 /// Watches until Ctrl-C.
 pub async fn run(args: Args) -> Result<Exit, Failure> {
-    let product = Peer::product(&args.product, &args.timeout)?;
+    let product = Peer::product(&args.product, &args.connection)?;
     let after = match (args.after, args.from_start) {
         (Some(token), _) => Some(token),
         (None, true) => None,

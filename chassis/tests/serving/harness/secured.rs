@@ -1,6 +1,6 @@
 //! Both sides of TLS as the tests set them up: a server called server.test, and clients by the names in their certificates.
 
-use chassis::tls::client::{ClientTls, ServerHost};
+use chassis::tls::client::{ClientTls, NoTls, ServerHost};
 use chassis::tls::{PemFile, ServerTls, TlsSettings};
 use prost::Message;
 use prost_types::{FileDescriptorProto, FileDescriptorSet, MethodDescriptorProto, ServiceDescriptorProto};
@@ -55,7 +55,7 @@ pub fn client_tls(pki: &Pki, shown: Option<Pair>) -> ClientTls {
 pub async fn client(
     tls: &ClientTls,
     io: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
-) -> std::io::Result<Client> {
+) -> Result<Client, NoTls> {
     Ok(Client::over(secure(tls, io).await?).await)
 }
 
@@ -63,7 +63,7 @@ pub async fn client(
 pub async fn secure<IO: AsyncRead + AsyncWrite + Unpin>(
     tls: &ClientTls,
     io: IO,
-) -> std::io::Result<TlsStream<IO>> {
+) -> Result<TlsStream<IO>, NoTls> {
     soon(tls.connect(io, &ServerHost::parse(SERVER).unwrap())).await
 }
 

@@ -15,7 +15,7 @@ use tonic_health::pb::health_client::HealthClient;
 
 use super::addresses::{Addresses, url_of};
 use super::folder::Folder;
-use crate::clients::{Peer, Service, TimeoutFlags, Url};
+use crate::clients::{ConnectionFlags, Peer, Service, Url};
 use crate::exit::{Exit, Failure};
 
 /// How long a service may take to serve: migrations of a new database take milliseconds, a catalogue of a million rows
@@ -34,8 +34,19 @@ const EXPLAIN_AFTER: Duration = Duration::from_secs(1);
 /// Lines of the log that are told when a service ends by itself.
 const LAST_WORDS_LINES: usize = 8;
 /// What is set for the services as a whole and would contradict the flags given here.
-const CONTRADICTING_VARIABLES: [&str; 3] =
-    ["CANDELIVER_DATABASE_URL", "CANDELIVER_DATABASE_URL_FILE", "CANDELIVER_NO_MIGRATE"];
+const CONTRADICTING_VARIABLES: [&str; 10] = [
+    "CANDELIVER_DATABASE_URL",
+    "CANDELIVER_DATABASE_URL_FILE",
+    "CANDELIVER_NO_MIGRATE",
+    // On one's own machine the two speak plain text.
+    "CANDELIVER_TLS_CERT_FILE",
+    "CANDELIVER_TLS_KEY_FILE",
+    "CANDELIVER_TLS_CLIENT_CA_FILE",
+    "CANDELIVER_ACCESS_FILE",
+    "CANDELIVER_PRODUCT_CA_FILE",
+    "CANDELIVER_PRODUCT_CERT_FILE",
+    "CANDELIVER_PRODUCT_KEY_FILE",
+];
 /// Set by those who want logs otherwise than as people read them.
 const LOG_FORMAT_VARIABLE: &str = "CANDELIVER_LOG_FORMAT";
 
@@ -137,7 +148,7 @@ impl Worker {
     /// # Errors
     /// It ended, or took too long.
     pub async fn serving(&mut self) -> Result<(), Failure> {
-        let peer = Peer::new(self.service, &self.url()?, &TimeoutFlags { timeout: ASK_TIMEOUT })?;
+        let peer = Peer::new(self.service, &self.url()?, &ConnectionFlags::within(ASK_TIMEOUT))?;
         let started = Instant::now();
         let mut explained = false;
         while !is_serving(&peer).await {
