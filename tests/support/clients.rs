@@ -11,10 +11,15 @@ use tonic_health::pb::health_client::HealthClient;
 use tonic_types::StatusExt;
 
 use super::process::Service;
+use super::secured;
 
 /// A lazily connected channel: a service that is away is an error of the call.
 pub fn channel(service: &Service) -> Channel {
-    Endpoint::from_shared(service.url()).expect("a service's address is a URL").connect_lazy()
+    let endpoint = Endpoint::from_shared(service.url()).expect("a service's address is a URL");
+    match &service.tls {
+        None => endpoint.connect_lazy(),
+        Some(tls) => secured::channel(&endpoint, tls),
+    }
 }
 
 /// Asks Product.

@@ -14,6 +14,8 @@ pub mod long_import;
 pub mod metrics;
 pub mod operator;
 pub mod outage;
+#[path = "../../chassis/tests/serving/harness/pki.rs"]
+pub mod pki;
 pub mod port;
 pub mod process;
 pub mod proxy;
@@ -21,6 +23,7 @@ pub mod questions;
 pub mod raw;
 pub mod refusal;
 pub mod rude;
+pub mod secured;
 pub mod services;
 pub mod silence;
 pub mod strange;

@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 
+use chassis::tls::client::ClientTls;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use uuid::Uuid;
@@ -18,6 +19,8 @@ pub struct Service {
     log: PathBuf,
     /// Where it serves.
     pub address: SocketAddr,
+    /// How the story speaks to it, if it speaks TLS.
+    pub tls: Option<ClientTls>,
 }
 
 impl Service {
@@ -34,14 +37,17 @@ impl Service {
             .stderr(file)
             .spawn()
             .unwrap_or_else(|error| panic!("{name} starts: {error}"));
-        let mut service = Self { child, log, address: listen };
+        let mut service = Self { child, log, address: listen, tls: None };
         service.address = eventually("the service serves", async || service.serving_address()).await;
         service
     }
 
-    /// `http://` and the address.
+    /// `http://` and the address, or `https://localhost` and the port.
     pub fn url(&self) -> String {
-        format!("http://{}", self.address)
+        match self.tls {
+            None => format!("http://{}", self.address),
+            Some(_) => format!("https://localhost:{}", self.address.port()),
+        }
     }
 
     /// What it has logged so far.
