@@ -19,7 +19,7 @@ const READ_ANEW: &str = "certificates have changed";
 
 /// Longer than the age of Product's connections: what comes after that many creates goes over connections that were opened
 /// after the step before.
-const MEANWHILE: usize = 800;
+const MEANWHILE: usize = 600;
 
 const DELIVERY: &str = "spiffe://example.org/sa/delivery";
 const MANAGER: &str = "spiffe://example.org/sa/catalogue-manager";

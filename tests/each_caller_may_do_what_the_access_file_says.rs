@@ -1,5 +1,7 @@
 //! The access files that docs/security.md shows mean what it says: every rpc that reflection lists is tried as everybody.
 
+use std::process::Command;
+
 use chassis::tls::client::ClientTls;
 use prost::Message;
 use prost_types::FileDescriptorProto;
@@ -17,7 +19,7 @@ use tonic_reflection::pb::v1::{ServerReflectionRequest, ServerReflectionResponse
 use crate::support::databases::Throwaway;
 use crate::support::pki::Pki;
 use crate::support::process::Service;
-use crate::support::{PATIENCE, clients, secured};
+use crate::support::{PATIENCE, binaries, clients, secured};
 
 const SECURITY: &str = include_str!("../docs/security.md");
 
@@ -70,6 +72,37 @@ async fn reflection_that_is_switched_off_is_not_there_for_anybody() {
     let manager = channel(&product, as_caller(&pki, Some(MANAGER)));
     let status = list(&manager).await.unwrap_err();
     assert_eq!(clients::code_and_reason(&status), (Code::Unimplemented, "UNKNOWN_SERVICE".to_owned()));
+}
+
+#[tokio::test]
+async fn the_command_line_is_a_caller_like_any_other() {
+    let pki = Pki::new();
+    let database = Throwaway::sqlite();
+    let product = start("product", &pki, &database, &[]).await;
+    let check = |authority: &Pki, shown: Option<&str>| {
+        let nothing = "0192f3a4-0000-7000-8000-000000000001";
+        let mut command = Command::new(binaries::path("candeliver"));
+        command
+            .args(["check", nothing, nothing, "--product", &product.url(), "--ca-file"])
+            .arg(authority.ca());
+        if let Some(name) = shown {
+            let pair = pki.issue("operator", &[name]);
+            command.arg("--cert-file").arg(pair.cert).arg("--key-file").arg(pair.key);
+        }
+        let done = command.output().expect("the program runs");
+        (done.status.code(), String::from_utf8_lossy(&done.stderr).into_owned())
+    };
+    let (exit, told) = check(&pki, Some(DELIVERY));
+    assert_eq!(exit, Some(1), "no such product is an answer, and a no: {told}");
+    let (exit, told) = check(&pki, None);
+    assert!(exit == Some(4) && told.contains("UNAUTHENTICATED"), "{exit:?}: {told}");
+    let (exit, told) = check(&pki, Some(CHECKOUT));
+    assert!(
+        exit == Some(4) && told.contains("PERMISSION_DENIED") && told.contains(CHECKOUT),
+        "{exit:?}: {told}"
+    );
+    let (exit, told) = check(&Pki::new(), Some(DELIVERY));
+    assert!(exit == Some(5) && told.contains("not as Product over TLS"), "{exit:?}: {told}");
 }
 
 /// A service with its access file of docs/security.md.
