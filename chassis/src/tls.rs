@@ -6,6 +6,7 @@
 
 mod certificate;
 pub mod client;
+mod figures;
 mod files;
 mod server;
 mod settings;
@@ -16,6 +17,7 @@ use std::sync::Arc;
 use rustls::crypto::CryptoProvider;
 
 pub(crate) use certificate::names;
+pub(crate) use figures::of_files;
 pub use files::{PemFile, TlsError};
 pub use server::ServerTls;
 pub use settings::TlsSettings;

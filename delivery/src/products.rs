@@ -36,6 +36,7 @@ use std::time::Duration;
 use chassis::deadline::Deadline;
 use chassis::trace::Trace;
 use chassis::tls::TlsError;
+use chassis::tls::client::ClientTls;
 use deliverability::{RuleRef, Timestamp, Verdict};
 use resilience::batch::{BatchSettings, Batching};
 use resilience::breaker::State;
@@ -65,6 +66,8 @@ pub struct Product {
     verify: Arc<Caller>,
     batch: Option<BatchSettings>,
     connect: Connect<ProductClient>,
+    /// `None`: connections are not secured, or it is not known here how they are.
+    tls: Option<ClientTls>,
     complaints: Arc<Complaints>,
 }
 
@@ -125,12 +128,15 @@ impl Product {
     /// A file of certificates can't be used, or would be for nothing.
     pub fn new(settings: &ProductSettings) -> Result<Self, TlsError> {
         let random = Random::seeded(rand::random());
-        let connect = match (settings.product_url.servers(), settings.pointless_file()) {
-            (Some(servers), _) => over_tls(settings.tls()?, servers, random.clone()),
-            (None, None) => over_tcp(random.clone()),
+        let product = match (settings.product_url.servers(), settings.pointless_file()) {
+            (Some(servers), _) => {
+                let tls = settings.tls()?;
+                let connect = over_tls(tls.clone(), servers, random.clone());
+                Self { tls: Some(tls), ..Self::reached_by(settings, connect, random) }
+            }
+            (None, None) => Self::reached_by(settings, over_tcp(random.clone()), random),
             (None, Some(file)) => return Err(file.pointless("--product-url begins with http://")),
         };
-        let product = Self::reached_by(settings, connect, random);
         product.endpoints.set(&settings.product_url.addresses().unwrap_or_default());
         Ok(product)
     }
@@ -146,6 +152,7 @@ impl Product {
             batch: settings.batch(),
             endpoints,
             connect,
+            tls: None,
             complaints: Arc::default(),
         }
     }
@@ -186,6 +193,12 @@ impl Product {
     pub fn metrics(&self) -> Metrics {
         let callers = vec![("live", Arc::clone(&self.live)), ("verify", Arc::clone(&self.verify))];
         Metrics::new(Arc::clone(&self.endpoints), callers)
+    }
+
+    /// How connections to it are secured, if they are; it tells of its certificate.
+    #[must_use]
+    pub fn tls(&self) -> Option<&ClientTls> {
+        self.tls.as_ref()
     }
 
     fn client_of(&self, caller: &Arc<Caller>, batch: Option<BatchSettings>) -> Products {

@@ -54,7 +54,11 @@ pub fn serve(
 
     // What is counted in this process and to be read on its metrics page is registered here.
     let mut registry = metrics::registry();
-    registry.sub_registry_with_prefix("product_client").register_collector(Box::new(product.metrics()));
+    let of_product = registry.sub_registry_with_prefix("product_client");
+    of_product.register_collector(Box::new(product.metrics()));
+    if let Some(tls) = product.tls() {
+        of_product.register_collector(Box::new(tls.clone()));
+    }
     registry.sub_registry_with_prefix("store").register_collector(store.metrics());
 
     let has_reflection = !settings.no_reflection;

@@ -11,7 +11,7 @@ use crate::connections::ConnectionLimits;
 use crate::metrics::{Collector, DescriptorEncoder, Registry, counter, gauge};
 use crate::services::{CallLimits, Total};
 use crate::status::code_name;
-use crate::tls::ServerTls;
+use crate::tls::{self, ServerTls};
 
 /// The calls and connections of a process, and the most that there may be.
 #[derive(Debug)]
@@ -54,11 +54,7 @@ impl Collector for ServerMetrics {
 }
 
 fn secured(page: &mut DescriptorEncoder<'_>, tls: &ServerTls) -> fmt::Result {
-    let end = "When the certificate ends that this server shows, in seconds since 1970";
-    // Exact as a float for millions of years.
-    gauge(page, "tls_certificate_not_after_seconds", end, tls.not_after() as f64)?;
-    let reloads = "How often the files of certificates had changed to something that can't be used";
-    counter(page, "tls_reloads_failed", reloads, tls.failed_reloads())?;
+    tls::of_files(page, Some(tls.not_after()), tls.failed_reloads())?;
     let handshakes = "Connections that were closed because their TLS handshake failed or took too long";
     counter(page, "tls_handshakes_failed", handshakes, tls.failed_handshakes())
 }

@@ -1,6 +1,7 @@
 //! The client's side: whose servers are believed, and which certificate is shown to them.
 
 use std::error::Error;
+use std::fmt;
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
@@ -18,15 +19,25 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 use tonic::codegen::Service;
 
+use super::certificate;
 use super::files::{Contents, Files, PemFile, TlsError};
 use super::watched::Watched;
 use crate::connections::Seldom;
+use crate::metrics::{Collector, DescriptorEncoder};
 
 /// How a client's connections are secured. Clones share it.
 #[derive(Clone, Debug)]
 pub struct ClientTls {
-    watched: Arc<Watched<Arc<ClientConfig>>>,
+    watched: Arc<Watched<Shown>>,
     complaints: Arc<Mutex<Seldom>>,
+}
+
+/// What connections are secured with that open now.
+#[derive(Debug)]
+struct Shown {
+    config: Arc<ClientConfig>,
+    /// Of the certificate, if one is shown.
+    not_after: Option<u64>,
 }
 
 /// Whom a connection must reach: the name, or the address, that the server's certificate is to hold.
@@ -66,7 +77,7 @@ impl ClientTls {
         certificate: Option<PemFile>,
         key: Option<PemFile>,
     ) -> Result<Self, TlsError> {
-        let watched = Watched::start(Files::new(certificate, key, authorities)?, config)?;
+        let watched = Watched::start(Files::new(certificate, key, authorities)?, Shown::new)?;
         Ok(Self { watched, complaints: Arc::default() })
     }
 
@@ -97,7 +108,7 @@ impl ClientTls {
     where
         IO: AsyncRead + AsyncWrite + Unpin,
     {
-        let connector = TlsConnector::from(Arc::clone(&*self.watched.current()));
+        let connector = TlsConnector::from(Arc::clone(&self.watched.current().config));
         let stream = connector.connect(host.0.clone(), io).await?;
         if stream.get_ref().1.alpn_protocol() != Some(super::ALPN) {
             return Err(io::Error::other("the server speaks TLS, but not HTTP/2 in it"));
@@ -111,24 +122,38 @@ impl ClientTls {
     }
 }
 
-fn config(contents: &Contents) -> Result<Arc<ClientConfig>, TlsError> {
-    let authorities = match contents.authorities()? {
-        Some(authorities) => authorities,
-        None => machines_own()?,
-    };
-    let builder = ClientConfig::builder_with_provider(super::provider())
-        .with_protocol_versions(&[&TLS13, &TLS12])
-        .map_err(|error| contents.misfit(error))?
-        .with_root_certificates(authorities);
-    let mut config = match contents.pair()? {
-        None => builder.with_no_client_auth(),
-        Some((chain, key)) => {
-            builder.with_client_auth_cert(chain, key).map_err(|error| contents.misfit(error))?
-        }
-    };
-    config.alpn_protocols = vec![super::ALPN.to_vec()];
-    config.resumption = Resumption::disabled();
-    Ok(Arc::new(config))
+impl Collector for ClientTls {
+    fn encode(&self, mut page: DescriptorEncoder<'_>) -> fmt::Result {
+        super::of_files(&mut page, self.watched.current().not_after, self.watched.failures())
+    }
+}
+
+// === impl Shown ===
+
+impl Shown {
+    fn new(contents: &Contents) -> Result<Self, TlsError> {
+        let authorities = match contents.authorities()? {
+            Some(authorities) => authorities,
+            None => machines_own()?,
+        };
+        let builder = ClientConfig::builder_with_provider(super::provider())
+            .with_protocol_versions(&[&TLS13, &TLS12])
+            .map_err(|error| contents.misfit(error))?
+            .with_root_certificates(authorities);
+        let (mut config, not_after) = match contents.pair()? {
+            None => (builder.with_no_client_auth(), None),
+            Some((chain, key)) => {
+                let not_after = chain.first().and_then(certificate::not_after);
+                (
+                    builder.with_client_auth_cert(chain, key).map_err(|error| contents.misfit(error))?,
+                    not_after,
+                )
+            }
+        };
+        config.alpn_protocols = vec![super::ALPN.to_vec()];
+        config.resumption = Resumption::disabled();
+        Ok(Self { config: Arc::new(config), not_after })
+    }
 }
 
 /// The authorities that this machine trusts.

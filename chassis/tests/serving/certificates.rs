@@ -1,6 +1,7 @@
 //! Certificates that are replaced while calls go on: no call fails, new connections see the new one, and what can't be used
 //! changes nothing.
 
+use chassis::metrics;
 use chassis::settings::ServerSettings;
 use chassis::tls::client::ClientTls;
 use tokio::io::AsyncRead;
@@ -97,6 +98,24 @@ async fn a_broken_new_file_leaves_the_old_certificate_and_is_counted_once() {
     assert_ne!(shown(&tls, process.connect().await).await, before);
     let told = page(process.admin).await;
     assert!(told.contains("\ncandeliver_server_tls_certificate_not_after_seconds 2208988800.0\n"), "{told}");
+}
+
+#[test]
+fn a_client_tells_when_its_certificate_ends_and_how_often_its_files_were_broken() {
+    let pki = Pki::new();
+    let tls = secured::client_tls(&pki, Some(pki.issue_until("client", &["client.test"], 2030)));
+    let mut registry = metrics::registry();
+    registry.sub_registry_with_prefix("peer").register_collector(Box::new(tls.clone()));
+    pki.file("ca.pem", "no certificate");
+    tls.look();
+    tls.look();
+    let page = metrics::page(&registry).unwrap();
+    for line in [
+        "candeliver_peer_tls_certificate_not_after_seconds 1893456000.0",
+        "candeliver_peer_tls_reloads_failed_total 1",
+    ] {
+        assert!(page.lines().any(|found| found == line), "{line} in {page}");
+    }
 }
 
 #[tokio::test]
