@@ -29,10 +29,10 @@ pub enum Command {
     Status(status::Args),
     /// Be the Product service: what `up` starts.
     #[command(hide = true)]
-    ServeProduct(product::Args),
+    ServeProduct(Box<product::Args>),
     /// Be the Delivery service: what `up` starts.
     #[command(hide = true)]
-    ServeDelivery(delivery::Args),
+    ServeDelivery(Box<delivery::Args>),
 }
 
 // === impl Command ===

@@ -34,9 +34,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chassis::deadline::Deadline;
-use chassis::trace::Trace;
 use chassis::tls::TlsError;
 use chassis::tls::client::ClientTls;
+use chassis::trace::Trace;
 use deliverability::{RuleRef, Timestamp, Verdict};
 use resilience::batch::{BatchSettings, Batching};
 use resilience::breaker::State;
