@@ -10,6 +10,9 @@ NEEDED_SETTINGS = {
     "CANDELIVER_DATABASE_CONNECTIONS", "CANDELIVER_NO_MIGRATE", "CANDELIVER_LOG_FORMAT",
 }
 
+# Kinds of volumes that the restricted standard allows.
+VOLUMES = {"name", "configMap", "secret", "projected", "csi", "emptyDir", "persistentVolumeClaim", "downwardAPI"}
+
 
 def faults(manifests):
     names = {pods.name for pods in manifests.pods}
@@ -17,6 +20,7 @@ def faults(manifests):
         yield f"of the Deployments product and delivery there are {sorted(names)}"
     for pods in manifests.pods:
         yield from of_any(manifests, pods)
+        yield from of_security(pods)
         if pods.serves:
             yield from of_server(manifests, pods)
     yield from of_namespace(manifests)
@@ -35,6 +39,28 @@ def of_any(manifests, pods):
         account and account.get("automountServiceAccountToken") is not False
     ):
         yield f"{pods}: a token of its ServiceAccount is mounted, and nobody needs it"
+
+
+def of_security(pods):
+    """The restricted Pod Security Standard, which a cluster would refuse a pod for, and a root that can't be written to."""
+    spec, own = pods.spec, pods.container.get("securityContext", {})
+    wanted = {
+        "runAsNonRoot": (spec["securityContext"].get("runAsNonRoot"), True),
+        "runAsUser": (spec["securityContext"].get("runAsUser"), 65532),
+        "seccompProfile": (spec["securityContext"].get("seccompProfile"), {"type": "RuntimeDefault"}),
+        "allowPrivilegeEscalation": (own.get("allowPrivilegeEscalation"), False),
+        "readOnlyRootFilesystem": (own.get("readOnlyRootFilesystem"), True),
+        "capabilities": (own.get("capabilities"), {"drop": ["ALL"]}),
+        "privileged": (own.get("privileged", False), False),
+        "runAsNonRoot of the container": (own.get("runAsNonRoot", True), True),
+        "host": ([field for field in spec if field.startswith("host")], []),
+        "hostPort": ([port for port in pods.ports if "hostPort" in port], []),
+        "volumes": ([kind for volume in spec.get("volumes", []) for kind in volume.keys() - VOLUMES], []),
+        "containers": (len(spec["containers"] + spec.get("initContainers", [])), 1),
+    }
+    for field, (given, meant) in wanted.items():
+        if given != meant:
+            yield f"{pods}: {field} is {given}, and must be {meant}"
 
 
 def of_server(manifests, pods):

@@ -68,10 +68,9 @@ def cluster_of(manifests, pods):
 def of_connections(manifests, pods):
     _, most = counts(manifests, pods)
     strategy = pods.owner["spec"].get("strategy", {}).get("rollingUpdate", {})
-    surge, unavailable = strategy.get("maxSurge"), strategy.get("maxUnavailable")
-    if (surge, unavailable) != (1, 0):
-        yield f"{pods}: a rollout must add a pod before it takes one away, not maxSurge {surge}, maxUnavailable {unavailable}"
-    # In a rollout all old pods may still drain while their successors serve: that is more than most and the surge.
+    if strategy != {"maxSurge": 1, "maxUnavailable": 0}:
+        yield f"{pods}: a rollout must add a pod before it takes one away: {strategy}"
+    # All old pods may still drain while their successors serve: that is more than most and the surge.
     at_once = max(2 * most, most + 1)
     needed = at_once * connections(manifests, pods)
     needed += sum(

@@ -77,6 +77,18 @@ def mounts_a_token(m):
     m.find("ServiceAccount", "product")["automountServiceAccountToken"] = True
 
 
+def runs_as_root(m):
+    pod(m, "product-migrate", "Job")["securityContext"]["runAsNonRoot"] = False
+
+
+def keeps_a_capability(m):
+    container(m, "delivery")["securityContext"]["capabilities"]["drop"] = ["NET_RAW"]
+
+
+def mounts_its_node(m):
+    pod(m, "delivery")["volumes"][0] = {"name": "database", "hostPath": {"path": "/"}}
+
+
 def is_not_restricted(m):
     m.find("Namespace", "candeliver")["metadata"]["labels"] = {}
 
@@ -287,6 +299,9 @@ BROKEN = {
     sleeps_not: "without a preStop sleep",
     moves_its_tag: "needs a tag that does not move",
     mounts_a_token: "a token of its ServiceAccount",
+    runs_as_root: "Job product-migrate: runAsNonRoot is False",
+    keeps_a_capability: "Deployment delivery: capabilities is",
+    mounts_its_node: "Deployment delivery: volumes is ['hostPath']",
     is_not_restricted: "restricted Pod Security Standard",
     is_elsewhere: "it is not in namespace candeliver",
     nobody_migrates: "CANDELIVER_NO_MIGRATE is true, with 0 Jobs",
