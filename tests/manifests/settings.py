@@ -23,6 +23,10 @@ def faults(manifests):
         if access := files.get(data.get("CANDELIVER_ACCESS_FILE")):
             yield from of_access(manifests, pods, access)
     yield from of_product_url(manifests)
+    for certificate in manifests.all("Certificate"):
+        for uri in certificate["spec"].get("uris", []):
+            if manifests.namespace and f"/ns/{manifests.namespace}/" not in uri:
+                yield f"Certificate {certificate['metadata']['name']}: {uri} is not of namespace {manifests.namespace}"
 
 
 def of_tls(pods, data):

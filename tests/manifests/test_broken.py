@@ -270,6 +270,10 @@ def says_plain_text(m):
     spec(m, "Service", "product")["ports"][0]["appProtocol"] = "kubernetes.io/h2c"
 
 
+def is_of_another_namespace(m):
+    spec(m, "Certificate", "gateway-client")["uris"] = ["spiffe://cluster.local/ns/shop/sa/gateway"]
+
+
 def table_is_none(m):
     replaced(data(m, "product-access"), "access.toml", "[allow]", "[allow")
 
@@ -346,6 +350,7 @@ BROKEN = {
     calls_nobody: "which is no Service's",
     has_another_name: "Product's certificate is for ['product']",
     says_plain_text: "its appProtocol says plain text",
+    is_of_another_namespace: "is not of namespace candeliver",
     table_is_none: "is no table of who may call what",
     table_allows_nothing_known: "allows candeliver.product.v1.Catalogues, which product does not serve",
     table_names_nobody: "sa/manager, which nobody has",
