@@ -34,6 +34,9 @@ pub const METRICS_PATH: &str = "/metrics";
 const OPEN_METRICS: HeaderValue =
     HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8");
 
+/// Its older form, for who asks for that and not for the other.
+const CLASSIC: HeaderValue = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
+
 /// Most connections at once; more are closed as they come. Scrapers are a handful, and each asks and leaves.
 const MAX_CONNECTIONS: usize = 64;
 
@@ -168,9 +171,19 @@ fn answer<B>(request: &Request<B>, registry: &Registry) -> Response<String> {
         tracing::error!("the metrics page can't be written");
         return sentence(StatusCode::INTERNAL_SERVER_ERROR, "The page can't be written.\n");
     };
+    let (page, format) =
+        if wants_classic(request) { (metrics::classic(&page), CLASSIC) } else { (page, OPEN_METRICS) };
     let mut response = Response::new(page);
-    response.headers_mut().insert(header::CONTENT_TYPE, OPEN_METRICS);
+    response.headers_mut().insert(header::CONTENT_TYPE, format);
     response
+}
+
+/// Whoever reads both gets the newer.
+fn wants_classic<B>(request: &Request<B>) -> bool {
+    let accepted = request.headers().get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
+    let accepted: Vec<_> = accepted.collect();
+    let any = |format: &str| accepted.iter().any(|accepted| accepted.contains(format));
+    any("text/plain") && !any("application/openmetrics-text")
 }
 
 fn sentence(status: StatusCode, text: &str) -> Response<String> {

@@ -5,6 +5,7 @@
 //! caller may give up, the unit finishes what it began.
 
 mod error;
+mod figures;
 mod migrate;
 mod session;
 mod settings;
@@ -26,7 +27,8 @@ use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::sync::Semaphore;
 
 pub use error::StoreError;
-use session::{BEGIN_POSTGRES, BEGIN_SQLITE};
+use figures::Figures;
+use session::{BEGIN_POSTGRES, BEGIN_SNAPSHOT, BEGIN_SQLITE};
 pub use session::{Connection, PgConnection, Session, SqliteConnection, Transaction};
 pub use settings::DatabaseSettings;
 use trust::Trust;
@@ -65,6 +67,7 @@ pub struct Database {
     runtime: Handle,
     units: Arc<Semaphore>,
     trust: Trust,
+    figures: Arc<Figures>,
 }
 
 #[derive(Clone, Debug)]
@@ -110,7 +113,8 @@ impl Database {
             Some("postgres" | "postgresql") => connect_postgres(url, max_connections, trust.clone()).await?,
             _ => return Err(StoreError::Setting("must begin with sqlite:// or postgres://".to_owned())),
         };
-        Ok(Self { pools, runtime: Handle::current(), units: Arc::new(Semaphore::new(MAX_UNITS)), trust })
+        let units = Arc::new(Semaphore::new(MAX_UNITS));
+        Ok(Self { pools, runtime: Handle::current(), units, trust, figures: Arc::default() })
     }
 
     /// Runs one unit of work to its end on the store's runtime, whatever becomes of the caller.
@@ -123,7 +127,7 @@ impl Database {
         T: Send + 'static,
         E: From<StoreError> + Send + 'static,
     {
-        let permit = Arc::clone(&self.units).try_acquire_owned().map_err(|_| StoreError::Overloaded)?;
+        let permit = Arc::clone(&self.units).try_acquire_owned().map_err(|_| self.figures.refused())?;
         let trust = self.trust.clone();
         let task = self.runtime.spawn(async move {
             let outcome = unit.await;
@@ -147,10 +151,12 @@ impl Database {
     /// # Errors
     /// The database is silent.
     pub async fn read(&self) -> Result<Session, StoreError> {
-        Ok(match &self.pools {
-            Pools::Sqlite { readers, .. } => Session::Sqlite(readers.acquire().await?),
-            Pools::Postgres(pool) => Session::Postgres(pool.acquire().await?),
-        })
+        let waiting = self.figures.wait();
+        let acquired = match &self.pools {
+            Pools::Sqlite { readers, .. } => readers.acquire().await.map(Session::Sqlite),
+            Pools::Postgres(pool) => pool.acquire().await.map(Session::Postgres),
+        };
+        waiting.over(acquired)
     }
 
     /// A transaction that sees one state of the database and changes nothing.
@@ -158,12 +164,12 @@ impl Database {
     /// # Errors
     /// The database is silent.
     pub async fn snapshot(&self) -> Result<Transaction<'static>, StoreError> {
-        Ok(match &self.pools {
-            Pools::Sqlite { readers, .. } => Transaction::Sqlite(readers.begin().await?),
-            Pools::Postgres(pool) => Transaction::Postgres(
-                pool.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?,
-            ),
-        })
+        let waiting = self.figures.wait();
+        let begun = match &self.pools {
+            Pools::Sqlite { readers, .. } => readers.begin().await.map(Transaction::Sqlite),
+            Pools::Postgres(pool) => pool.begin_with(BEGIN_SNAPSHOT).await.map(Transaction::Postgres),
+        };
+        waiting.over(begun)
     }
 
     /// A transaction that writes: the only one on SQLite, READ COMMITTED on PostgreSQL.
@@ -171,12 +177,13 @@ impl Database {
     /// # Errors
     /// The database is silent.
     pub async fn write(&self) -> Result<Transaction<'static>, StoreError> {
+        let waiting = self.figures.wait();
         let begun = match &self.pools {
             Pools::Sqlite { writer, .. } => writer.begin_with(BEGIN_SQLITE).await.map(Transaction::Sqlite),
             Pools::Postgres(pool) => pool.begin_with(BEGIN_POSTGRES).await.map(Transaction::Postgres),
         };
         // Here, since a unit that writes may wrap what it answers.
-        begun.map_err(StoreError::from).inspect_err(|error| self.trust.weigh(error))
+        waiting.over(begun).inspect_err(|error| self.trust.weigh(error))
     }
 
     /// A connection for single statements that write, each of which is a transaction of its own. On SQLite nobody else
@@ -185,10 +192,12 @@ impl Database {
     /// # Errors
     /// The database is silent.
     pub async fn writer(&self) -> Result<Session, StoreError> {
-        Ok(match &self.pools {
-            Pools::Sqlite { writer, .. } => Session::Sqlite(writer.acquire().await?),
-            Pools::Postgres(pool) => Session::Postgres(pool.acquire().await?),
-        })
+        let waiting = self.figures.wait();
+        let acquired = match &self.pools {
+            Pools::Sqlite { writer, .. } => writer.acquire().await.map(Session::Sqlite),
+            Pools::Postgres(pool) => pool.acquire().await.map(Session::Postgres),
+        };
+        waiting.over(acquired)
     }
 
     /// Has connections tested before they are used again: one was lost, and the others may be too.

@@ -1,5 +1,10 @@
 //! Figures that a process tells of itself: the registry that its host fills, and what filling it takes.
 
+mod build;
+mod classic;
+mod process;
+mod sharded;
+
 use std::fmt;
 
 use prometheus_client::encoding::{EncodeCounterValue, EncodeGaugeValue, EncodeMetric, text};
@@ -7,9 +12,12 @@ use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 
+pub use build::Build;
+pub(crate) use classic::classic;
 pub use prometheus_client::collector::Collector;
 pub use prometheus_client::encoding::DescriptorEncoder;
 pub use prometheus_client::registry::Registry;
+pub use sharded::{Shard, Sharded};
 
 /// What every name on the page begins with, so that it can be told from those of other programs.
 const PREFIX: &str = "candeliver";
@@ -20,13 +28,16 @@ pub fn registry() -> Registry {
     Registry::with_prefix(PREFIX)
 }
 
-/// The page as scrapers read it: OpenMetrics text.
+/// The page as scrapers read it: OpenMetrics text. What every process can tell of itself comes last, under the names that
+/// all programs have in common.
 ///
 /// # Errors
 /// A collector can't write its figures.
 pub fn page(registry: &Registry) -> Result<String, fmt::Error> {
     let mut page = String::new();
-    text::encode(&mut page, registry)?;
+    text::encode_registry(&mut page, registry)?;
+    text::encode_registry(&mut page, &process::registry())?;
+    text::encode_eof(&mut page)?;
     Ok(page)
 }
 
@@ -54,4 +65,36 @@ pub fn counter(
     value: impl EncodeCounterValue,
 ) -> fmt::Result {
     ConstCounter::new(value).encode(encoder.encode_descriptor(name, help, None, MetricType::Counter)?)
+}
+
+/// Writes one figure that goes up and down for each set of labels.
+///
+/// # Errors
+/// The page can't be written.
+pub fn gauges<const N: usize>(
+    encoder: &mut DescriptorEncoder<'_>,
+    name: &str,
+    help: &str,
+    samples: impl IntoIterator<Item = ([(&'static str, &'static str); N], u64)>,
+) -> fmt::Result {
+    let mut family = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
+    samples
+        .into_iter()
+        .try_for_each(|(labels, value)| ConstGauge::new(value).encode(family.encode_family(&labels)?))
+}
+
+/// Writes one count for each set of labels; `_total` is put after the name.
+///
+/// # Errors
+/// The page can't be written.
+pub fn counters<const N: usize>(
+    encoder: &mut DescriptorEncoder<'_>,
+    name: &str,
+    help: &str,
+    samples: impl IntoIterator<Item = ([(&'static str, &'static str); N], u64)>,
+) -> fmt::Result {
+    let mut family = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
+    samples
+        .into_iter()
+        .try_for_each(|(labels, value)| ConstCounter::new(value).encode(family.encode_family(&labels)?))
 }

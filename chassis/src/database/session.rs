@@ -31,6 +31,8 @@ pub enum Transaction<'c> {
 /// have committed meanwhile.
 pub(super) const BEGIN_SQLITE: &str = "BEGIN IMMEDIATE";
 pub(super) const BEGIN_POSTGRES: &str = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE";
+/// How one begins on PostgreSQL that sees one state of the database and changes nothing.
+pub(super) const BEGIN_SNAPSHOT: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
 
 /// What statements run on: see `on_database!`.
 #[derive(Debug)]

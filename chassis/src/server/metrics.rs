@@ -5,6 +5,7 @@ use std::fmt;
 use prometheus_client::encoding::{EncodeMetric, NoLabelSet};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::ConstCounter;
+use prometheus_client::metrics::gauge::ConstGauge;
 use tonic::Code;
 
 use crate::connections::ConnectionLimits;
@@ -48,6 +49,7 @@ impl Collector for ServerMetrics {
             secured(page, tls)?;
         }
         let totals = calls.totals();
+        in_flight_by_method(page, &totals)?;
         calls_by_code(page, &totals)?;
         durations(page, &totals)
     }
@@ -57,6 +59,16 @@ fn secured(page: &mut DescriptorEncoder<'_>, tls: &ServerTls) -> fmt::Result {
     tls::of_files(page, Some(tls.not_after()), tls.failed_reloads())?;
     let handshakes = "Connections that were closed because their TLS handshake failed or took too long";
     counter(page, "tls_handshakes_failed", handshakes, tls.failed_handshakes())
+}
+
+fn in_flight_by_method(page: &mut DescriptorEncoder<'_>, totals: &[Total]) -> fmt::Result {
+    let help = "Calls in flight, streams and health checks included";
+    let mut calls = page.encode_descriptor("method_calls_in_flight", help, None, MetricType::Gauge)?;
+    for total in totals {
+        let labels = [("service", total.service), ("method", &total.method)];
+        ConstGauge::new(total.in_flight).encode(calls.encode_family(&labels)?)?;
+    }
+    Ok(())
 }
 
 fn calls_by_code(page: &mut DescriptorEncoder<'_>, totals: &[Total]) -> fmt::Result {
@@ -76,7 +88,7 @@ fn calls_by_code(page: &mut DescriptorEncoder<'_>, totals: &[Total]) -> fmt::Res
 fn durations(page: &mut DescriptorEncoder<'_>, totals: &[Total]) -> fmt::Result {
     let help = "How long calls took in this process, from their head to the end of their answer";
     let mut durations = page.encode_descriptor("call_duration_seconds", help, None, MetricType::Histogram)?;
-    for total in totals {
+    for total in totals.iter().filter(|total| total.calls() > 0) {
         let labels = [("service", total.service), ("method", &total.method)];
         let mut histogram = durations.encode_family(&labels)?;
         histogram.encode_histogram::<NoLabelSet>(total.seconds, total.calls(), &total.buckets, None)?;

@@ -46,6 +46,7 @@ impl Around {
     /// For a call that got its permit, which goes with what is made here.
     pub(super) fn new(mounted: &Arc<Mounted>, method: &str, streams_end: Option<Instant>) -> Self {
         let place = mounted.counted.place(method);
+        mounted.counted.begin(place);
         let new_method = (!place.is_known()).then(|| method.into());
         let began = Instant::now();
         Self {

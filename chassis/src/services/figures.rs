@@ -52,6 +52,7 @@ struct Method {
     codes: [AtomicU64; CODES],
     buckets: [AtomicU64; BUCKETS.len() + 1],
     nanos: AtomicU64,
+    in_flight: AtomicU64,
 }
 
 /// Which method a call is to.
@@ -68,6 +69,8 @@ pub(crate) struct Total {
     /// The upper bound of each bucket in seconds, and how many calls lie between it and the bound before.
     pub(crate) buckets: Vec<(f64, u64)>,
     pub(crate) seconds: f64,
+    /// How many have not ended. Until its handler has answered for the first time, a method's calls are among the others.
+    pub(crate) in_flight: u64,
 }
 
 // === impl Figures ===
@@ -84,6 +87,15 @@ impl Figures {
         Place(methods.position(|known| *known.name == *method))
     }
 
+    /// Counts a call among those in flight, until `end` with the same place.
+    pub(super) fn begin(&self, place: Place) {
+        self.method(place).in_flight.fetch_add(1, Relaxed);
+    }
+
+    pub(super) fn end(&self, place: Place) {
+        self.method(place).in_flight.fetch_sub(1, Relaxed);
+    }
+
     /// Counts a call. `answered` is the name of its method, if that had no place when it began and the handler has answered.
     pub(super) fn count(&self, place: Place, answered: Option<&str>, code: Code, took: Duration) {
         let method = match (place.0, answered) {
@@ -97,6 +109,10 @@ impl Figures {
     /// The name of the method at a place.
     pub(super) fn name(&self, place: Place) -> Option<&str> {
         Some(&self.methods[place.0?].get()?.name)
+    }
+
+    fn method(&self, place: Place) -> &Method {
+        place.0.and_then(|index| self.methods[index].get()).unwrap_or(&self.others)
     }
 
     fn learn(&self, name: &str) -> Option<&Method> {
@@ -123,6 +139,7 @@ impl Method {
             codes: [const { AtomicU64::new(0) }; CODES],
             buckets: [const { AtomicU64::new(0) }; BUCKETS.len() + 1],
             nanos: AtomicU64::new(0),
+            in_flight: AtomicU64::new(0),
         }
     }
 
@@ -141,6 +158,7 @@ impl Method {
             *sum += count.load(Relaxed);
         }
         total.seconds += Duration::from_nanos(self.nanos.load(Relaxed)).as_secs_f64();
+        total.in_flight += self.in_flight.load(Relaxed);
     }
 }
 
@@ -150,7 +168,7 @@ impl Total {
     fn new(service: &'static str, method: &str) -> Self {
         let bounds = BUCKETS.iter().map(Duration::as_secs_f64).chain([f64::INFINITY]);
         let buckets = bounds.map(|bound| (bound, 0)).collect();
-        Self { service, method: method.to_owned(), codes: [0; CODES], buckets, seconds: 0.0 }
+        Self { service, method: method.to_owned(), codes: [0; CODES], buckets, seconds: 0.0, in_flight: 0 }
     }
 
     /// Sums up what runtimes counted; methods that nobody called are left out.
@@ -167,7 +185,7 @@ impl Total {
                 method.add_to(&mut totals[index]);
             }
         }
-        totals.retain(|total| total.calls() > 0);
+        totals.retain(|total| total.calls() + total.in_flight > 0);
         totals
     }
 
@@ -201,6 +219,25 @@ mod tests {
         assert_eq!((said.buckets[4], said.buckets[12]), ((0.001, 2), (f64::INFINITY, 1)));
         assert!((said.seconds - 10.002).abs() < 1e-9, "{}", said.seconds);
         assert_eq!((totals[1].method.as_str(), totals.len()), ("Tell", 2));
+    }
+
+    #[test]
+    fn a_call_is_in_flight_from_its_beginning_to_its_end_under_the_name_that_is_known_then() {
+        let figures = Arc::new(Figures::new("test.Script"));
+        let in_flight = || -> Vec<_> {
+            let totals = Total::of(std::slice::from_ref(&figures));
+            totals.into_iter().map(|total| (total.method, total.in_flight)).collect()
+        };
+        let first = figures.place("Say");
+        figures.begin(first);
+        assert_eq!(in_flight(), [(OTHER_METHODS.to_owned(), 1)]);
+        figures.count(first, Some("Say"), Code::Ok, MILLISECOND);
+        figures.end(first);
+        let second = figures.place("Say");
+        figures.begin(second);
+        assert_eq!(in_flight(), [("Say".to_owned(), 1)]);
+        figures.end(second);
+        assert_eq!(in_flight(), [("Say".to_owned(), 0)]);
     }
 
     #[test]

@@ -121,9 +121,15 @@ impl Counted {
         self.figures.count(self.figures.place(method), None, code, Duration::ZERO);
     }
 
+    /// Counts the beginning of a call that got in.
+    pub(super) fn begin(&self, place: Place) {
+        self.figures.begin(place);
+    }
+
     /// Counts the end of a call. `new_method` is the name of a method without a place that its handler has answered.
     pub(super) fn leave(&self, place: Place, new_method: Option<&str>, code: Code, took: Duration) {
         self.figures.count(place, new_method, code, took);
+        self.figures.end(place);
         if let Some(load) = &self.load {
             load.leave();
         }

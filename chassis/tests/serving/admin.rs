@@ -55,6 +55,16 @@ impl Collector for Figures {
     }
 }
 
+/// The same of one who reads certain formats only.
+async fn ask_for(address: SocketAddr, method: &str, path: &str, accept: &str) -> std::io::Result<String> {
+    let mut connection = connect(address).await;
+    let head = format!("{method} {path} HTTP/1.1\r\nhost: test\r\naccept: {accept}\r\n\r\n");
+    connection.write_all(head.as_bytes()).await?;
+    let mut answer = String::new();
+    soon(connection.read_to_string(&mut answer)).await?;
+    Ok(answer)
+}
+
 #[tokio::test]
 async fn the_page_is_whole_and_says_what_format_it_is_in() {
     let admin = Admin::start();
@@ -65,6 +75,18 @@ async fn the_page_is_whole_and_says_what_format_it_is_in() {
     assert!(head.contains(format) && head.contains(&format!("content-length: {}", body.len())), "{head}");
     assert!(body.contains("# TYPE candeliver_test_figure_9999 gauge\ncandeliver_test_figure_9999 9999\n"));
     assert!(body.ends_with("# EOF\n"));
+}
+
+#[tokio::test]
+async fn who_reads_only_the_older_format_gets_it_and_who_reads_both_the_newer() {
+    let admin = Admin::start();
+    let older =
+        ask_for(admin.address, "GET", "/metrics", "text/plain;version=0.0.4;q=1,*/*;q=0.1").await.unwrap();
+    assert!(older.contains("\r\ncontent-type: text/plain; version=0.0.4; charset=utf-8\r\n"), "{older}");
+    assert!(older.contains("\ncandeliver_test_figure_9999 9999\n") && !older.contains("# EOF"), "{older}");
+    let both = "application/openmetrics-text;version=1.0.0;q=0.8,text/plain;version=0.0.4;q=0.5";
+    let newer = ask_for(admin.address, "GET", "/metrics", both).await.unwrap();
+    assert!(newer.ends_with("# EOF\n"));
 }
 
 #[tokio::test]
@@ -138,6 +160,7 @@ async fn a_process_tells_of_its_calls_and_connections() {
         "candeliver_server_calls_refused_total 1",
         "candeliver_server_connections 1",
         "candeliver_server_connections_limit 10000",
+        r#"candeliver_server_method_calls_in_flight{service="test.Script",method="other"} 1"#,
     ] {
         assert!(body.lines().any(|found| found == line), "{line} in {body}");
     }
