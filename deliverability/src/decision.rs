@@ -97,7 +97,7 @@ pub enum LimitKind {
 impl Decision {
     /// Yes for ALLOWED, no for every other reason.
     pub fn verdict(&self) -> Verdict {
-        if self.reason == Reason::Allowed { Verdict::Deliverable } else { Verdict::NotDeliverable }
+        self.reason.verdict()
     }
 
     /// A decision that no rule took part in.
@@ -121,6 +121,29 @@ impl Verdict {
 // === impl Reason ===
 
 impl Reason {
+    /// All of them, in the order in which they are tried.
+    pub const ALL: [Self; 14] = [
+        Self::ProductUnknown,
+        Self::ProductRetired,
+        Self::ProductSuspended,
+        Self::LocationUnknown,
+        Self::LocationRetired,
+        Self::LocationSuspended,
+        Self::Embargoed,
+        Self::Denied,
+        Self::NoRule,
+        Self::OverWeight,
+        Self::OverSize,
+        Self::OverQuantity,
+        Self::MeasureMissing,
+        Self::Allowed,
+    ];
+
+    /// Yes for ALLOWED, no for every other reason.
+    pub fn verdict(self) -> Verdict {
+        if self == Self::Allowed { Verdict::Deliverable } else { Verdict::NotDeliverable }
+    }
+
     /// As the contract spells it.
     pub fn as_str(self) -> &'static str {
         match self {

@@ -103,6 +103,7 @@ impl Follower {
         loop {
             let asked_at = reading.asked_at;
             let page = reading.page().await?;
+            self.index.seen_at(page.head.revision);
             match self.seen.look(page.head) {
                 Sight::Same if self.standing != Standing::Restored => {}
                 Sight::Another => {

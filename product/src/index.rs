@@ -14,7 +14,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
 
 use crate::digest::Digest;
-use crate::revision::Head;
+use crate::revision::{Head, Revision};
 
 /// One state of the catalogue.
 #[derive(Debug)]
@@ -72,6 +72,8 @@ pub struct Index {
     restored: AtomicBool,
     /// When the published catalogue was last seen to be the newest, in microseconds since the Unix epoch.
     current_at: AtomicI64,
+    /// The revision that the database was last seen to be at.
+    database_revision: AtomicI64,
     max_age: Duration,
     changed: watch::Sender<Option<Head>>,
 }
@@ -85,7 +87,7 @@ impl std::ops::Deref for Reading {
     type Target = Published;
 
     fn deref(&self) -> &Published {
-        (**self.0).as_ref().expect("Index::read gives out loaded catalogues only")
+        (**self.0).as_ref().expect("Index gives out loaded catalogues only")
     }
 }
 
@@ -109,6 +111,7 @@ impl Index {
             published: ArcSwap::from_pointee(None),
             restored: AtomicBool::new(false),
             current_at: AtomicI64::new(0),
+            database_revision: AtomicI64::new(0),
             max_age,
             changed: watch::Sender::new(None),
         }
@@ -172,16 +175,34 @@ impl Index {
         Timestamp::from_unix_micros(self.current_at.load(Ordering::Relaxed)).ok()
     }
 
+    /// How long it may go on answering after that.
+    #[must_use]
+    pub fn max_age(&self) -> Duration {
+        self.max_age
+    }
+
+    /// What was last published, whether or not questions are answered from it.
+    #[must_use]
+    pub fn last(&self) -> Option<Reading> {
+        let published = self.published.load();
+        published.is_some().then_some(Reading(published))
+    }
+
+    /// The revision that the database was last seen to be at.
+    #[must_use]
+    pub fn database_revision(&self) -> Revision {
+        Revision::new(self.database_revision.load(Ordering::Relaxed))
+    }
+
+    /// Notes what the database was seen to be at.
+    pub fn seen_at(&self, revision: Revision) {
+        self.database_revision.store(revision.number(), Ordering::Relaxed);
+    }
+
     /// Tells of each published head.
     #[must_use]
     pub fn subscribe(&self) -> watch::Receiver<Option<Head>> {
         self.changed.subscribe()
-    }
-
-    /// The digest of what was last published, and its point in history.
-    #[must_use]
-    pub fn digest(&self) -> Option<(Head, Digest)> {
-        self.published.load().as_ref().as_ref().map(|published| (published.head, published.digest))
     }
 
     /// Puts a catalogue in the place of the last, which is given back.
@@ -209,7 +230,7 @@ impl Index {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::revision::{Epoch, Revision};
+    use crate::revision::Epoch;
 
     fn head(epoch: Epoch, revision: i64) -> Head {
         Head { epoch, revision: Revision::new(revision) }

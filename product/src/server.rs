@@ -17,7 +17,7 @@ use proto::product::v1::product_service_server::{self, ProductServiceServer};
 use crate::follower;
 use crate::grpc::{CatalogueHandlers, Imports, ProductHandlers, Watches};
 use crate::index::Index;
-use crate::metrics::CatalogueMetrics;
+use crate::metrics::{self as own_metrics, Decisions};
 use crate::store::Store;
 
 /// What probes ask for.
@@ -49,14 +49,17 @@ pub fn serve(
     let following = follower::follow(store.clone(), Arc::clone(&index), health.clone());
     let follower = store.database().runtime().spawn(following);
 
+    let decisions = Decisions::default();
     let mut registry = metrics::registry();
-    CatalogueMetrics::register(&mut registry, Arc::clone(&index));
+    own_metrics::register(&mut registry, &index, &decisions);
+    store.database().register_metrics(&mut registry);
 
     let has_reflection = !settings.no_reflection;
     let make_services = {
         let (health, shutdown) = (health.clone(), shutdown.clone());
         move || {
-            let product = ProductHandlers::new(store.clone(), Arc::clone(&index), watches.clone());
+            let product =
+                ProductHandlers::new(store.clone(), Arc::clone(&index), watches.clone(), &decisions);
             let catalogue = CatalogueHandlers::new(store.clone(), Arc::clone(&index), imports.clone());
             let services = Services::new()
                 .add(ProductServiceServer::new(product).max_decoding_message_size(MAX_QUESTION_BYTES))

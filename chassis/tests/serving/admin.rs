@@ -16,7 +16,7 @@ use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
 
-use crate::harness::{Client, Process, ask, connect, page, soon};
+use crate::harness::{Client, Process, ask, ask_for, connect, page, soon};
 
 /// More than the port serves at once.
 const MANY: usize = 64;
@@ -53,16 +53,6 @@ impl Collector for Figures {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
         (0..self.0).try_for_each(|n| gauge(&mut encoder, &format!("figure_{n}"), "A figure", n))
     }
-}
-
-/// The same of one who reads certain formats only.
-async fn ask_for(address: SocketAddr, method: &str, path: &str, accept: &str) -> std::io::Result<String> {
-    let mut connection = connect(address).await;
-    let head = format!("{method} {path} HTTP/1.1\r\nhost: test\r\naccept: {accept}\r\n\r\n");
-    connection.write_all(head.as_bytes()).await?;
-    let mut answer = String::new();
-    soon(connection.read_to_string(&mut answer)).await?;
-    Ok(answer)
 }
 
 #[tokio::test]

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use chassis::deadline::Deadline;
+use chassis::metrics::Shard;
 use chassis::status::{Failure, Violations};
 use chassis::{clock, page};
 use deliverability::{
@@ -17,6 +18,7 @@ use super::statuses::{not_found, read_at_least, unavailable};
 use super::watch::{Changes, Watches};
 use super::{parse, render};
 use crate::index::{Index, Reading};
+use crate::metrics::{Decisions, REASONS};
 use crate::revision::Head;
 use crate::store::{Kind, Listing, Store};
 
@@ -31,25 +33,29 @@ pub struct ProductHandlers {
     store: Store,
     index: Arc<Index>,
     watches: Watches,
+    /// Of this runtime.
+    decisions: Arc<Shard<REASONS>>,
 }
 
 // === impl ProductHandlers ===
 
 impl ProductHandlers {
-    /// Handlers over a store and the index that follows it. `watches` is shared by all of them in the process.
+    /// Handlers of one runtime over a store and the index that follows it. `watches` and `decisions` are shared by all of
+    /// them in the process.
     #[must_use]
-    pub fn new(store: Store, index: Arc<Index>, watches: Watches) -> Self {
-        Self { store, index, watches }
+    pub fn new(store: Store, index: Arc<Index>, watches: Watches, decisions: &Decisions) -> Self {
+        Self { store, index, watches, decisions: decisions.shard() }
     }
 
-    fn decide(reading: &Reading, question: &Question, explain: bool) -> wire::Decision {
-        if explain {
-            let (decision, explanation) = reading.catalogue.explain(question);
-            let explanation = explanation.into_iter().map(render::explanation).collect();
-            wire::Decision { explanation, ..render::decision(&decision) }
+    fn decide(&self, reading: &Reading, question: &Question, explain: bool) -> wire::Decision {
+        let (decision, explanation) = if explain {
+            reading.catalogue.explain(question)
         } else {
-            render::decision(&reading.catalogue.decide(question))
-        }
+            (reading.catalogue.decide(question), Vec::new())
+        };
+        self.decisions.add(decision.reason as usize, 1);
+        let explanation = explanation.into_iter().map(render::explanation).collect();
+        wire::Decision { explanation, ..render::decision(&decision) }
     }
 
     fn as_of_time(&self) -> Option<prost_types::Timestamp> {
@@ -104,7 +110,7 @@ impl ProductService for ProductHandlers {
         let decision = wire::Decision {
             revision: reading.token.clone(),
             as_of_time: self.as_of_time(),
-            ..Self::decide(&reading, &question, request.explain)
+            ..self.decide(&reading, &question, request.explain)
         };
         Ok(Response::new(wire::CanDeliverResponse { decision: Some(decision) }))
     }
@@ -119,11 +125,20 @@ impl ProductService for ProductHandlers {
 
         let reading = read_at_least(&self.index, min_revision, deadline).await?;
         // All from one snapshot at one instant: a question that is asked twice gets one answer, without a look for it.
-        let results = request.items.into_iter().zip(&questions).map(|(item, question)| wire::BatchResult {
-            correlation_id: item.correlation_id,
-            decision: Some(render::decision(&reading.catalogue.decide(question))),
+        let mut reasons = [0; REASONS];
+        let results = request.items.into_iter().zip(&questions).map(|(item, question)| {
+            let decision = reading.catalogue.decide(question);
+            reasons[decision.reason as usize] += 1;
+            wire::BatchResult {
+                correlation_id: item.correlation_id,
+                decision: Some(render::decision(&decision)),
+            }
         });
         let results = results.collect();
+        (0..)
+            .zip(reasons)
+            .filter(|(_, count)| *count > 0)
+            .for_each(|(place, count)| self.decisions.add(place, count));
         Ok(Response::new(wire::BatchCanDeliverResponse {
             results,
             revision: reading.token.clone(),

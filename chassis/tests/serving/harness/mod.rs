@@ -14,7 +14,7 @@ use std::time::Duration;
 use tonic::Status;
 
 pub use client::Client;
-pub use page::{ask, connect, page};
+pub use page::{ask, ask_for, connect, page};
 pub use process::Process;
 pub(crate) use reflected::listed_by;
 pub use script::{Script, ScriptServer};
