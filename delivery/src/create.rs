@@ -28,7 +28,7 @@ pub struct Wanted {
     pub min_revision: Option<RevisionToken>,
 }
 
-/// What to do when Product is silent.
+/// What to do when Product is silent. See `metrics/admissions.rs`, which knows them by their order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Policy {
     /// Store nothing and say so.
@@ -44,6 +44,15 @@ pub struct DeferLimits {
     pub verify_within: Duration,
     /// How many may wait at once.
     pub max_pending: u32,
+}
+
+/// A delivery to answer with.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Answered {
+    /// As it is stored.
+    pub delivery: Delivery,
+    /// Whether the same request stored it before.
+    pub is_repeated: bool,
 }
 
 /// Why a delivery was not created.
@@ -79,13 +88,13 @@ pub async fn create(
     limits: DeferLimits,
     wanted: Wanted,
     deadline: Deadline,
-) -> Result<Delivery, CreateError> {
+) -> Result<Answered, CreateError> {
     // A repeated request gets its delivery even while Product is silent, and whatever Product would say today.
     if let Some(id) = wanted.id
         && let Some(before) = store.find_same(id, &wanted.order).await?
-        && let Some(delivery) = accepted(id, before)?
+        && let Some(answered) = accepted(id, before)?
     {
-        return Ok(delivery);
+        return Ok(answered);
     }
     let id = wanted.id.unwrap_or_else(DeliveryId::fresh);
     let asking = Asking { store, limits, id, wanted: &wanted, deadline };
@@ -98,8 +107,8 @@ pub async fn create(
         if decision.verdict == Verdict::NotDeliverable {
             return Err(CreateError::NotDeliverable(decision));
         }
-        if let Some(delivery) = asking.confirm(decision).await? {
-            return Ok(delivery);
+        if let Some(answered) = asking.confirm(decision).await? {
+            return Ok(answered);
         }
     }
     let silence = Silence { attempts: MAX_ROUNDS, ..Silence::new(Why::Lapsed) };
@@ -119,7 +128,7 @@ struct Asking<'a> {
 
 impl Asking<'_> {
     /// Stores what Product said yes to; `None` if the yes ended before that.
-    async fn confirm(&self, decision: Decision) -> Result<Option<Delivery>, CreateError> {
+    async fn confirm(&self, decision: Decision) -> Result<Option<Answered>, CreateError> {
         let valid_until = decision.valid_until;
         let evidence = decision.into_evidence(Source::Live);
         let delivery = Delivery::confirmed(self.id, self.wanted.order.clone(), evidence, time::now());
@@ -127,7 +136,7 @@ impl Asking<'_> {
     }
 
     /// What the caller wants when Product is silent.
-    async fn without_an_answer(&self, silence: Silence) -> Result<Delivery, CreateError> {
+    async fn without_an_answer(&self, silence: Silence) -> Result<Answered, CreateError> {
         // A caller without the time for one question has not found Product silent; nobody has asked.
         let nobody_asked = silence.why == Why::CallersDeadline && silence.attempts == 0;
         if self.wanted.policy == Policy::Strict || nobody_asked {
@@ -145,16 +154,17 @@ impl Asking<'_> {
         &self,
         delivery: Delivery,
         valid_until: Option<Timestamp>,
-    ) -> Result<Option<Delivery>, CreateError> {
+    ) -> Result<Option<Answered>, CreateError> {
         let created = self.store.create(delivery, valid_until, self.limits.max_pending, self.deadline);
         accepted(self.id, created.await?)
     }
 }
 
-/// The delivery to answer with; `None`: the decision lapsed.
-fn accepted(id: DeliveryId, created: Created) -> Result<Option<Delivery>, CreateError> {
+/// What to answer with; `None`: the decision lapsed.
+fn accepted(id: DeliveryId, created: Created) -> Result<Option<Answered>, CreateError> {
     match created {
-        Created::Stored(delivery) | Created::Existing(delivery) => Ok(Some(delivery)),
+        Created::Stored(delivery) => Ok(Some(Answered { delivery, is_repeated: false })),
+        Created::Existing(delivery) => Ok(Some(Answered { delivery, is_repeated: true })),
         Created::OtherContent => Err(CreateError::Exists(id)),
         Created::TooManyPending => Err(CreateError::TooManyPending),
         Created::Lapsed => Ok(None),

@@ -9,6 +9,7 @@
 //! | what is done when Product is silent | `create.rs`, `dispatch.rs` |
 //! | how Product is asked | `products.rs`, `products/` |
 //! | who asks again later | `verifier.rs` |
+//! | what it tells on its metrics page | `metrics.rs`, `metrics/` |
 //! | how deliveries are kept | `store.rs`, `store/`, `migrations/` |
 //! | how calls are answered | `grpc.rs`, `grpc/` |
 
@@ -17,6 +18,7 @@ mod create;
 mod dispatch;
 pub mod domain;
 mod grpc;
+mod metrics;
 pub mod products;
 mod readiness;
 mod server;

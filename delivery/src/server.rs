@@ -4,7 +4,7 @@ use std::io;
 use std::time::Duration;
 
 use chassis::health::Health;
-use chassis::metrics;
+use chassis::metrics::{self, Build};
 use chassis::reflection;
 use chassis::server::Listeners;
 use chassis::services::Services;
@@ -14,6 +14,7 @@ use proto::delivery::v1::delivery_service_server::{self, DeliveryServiceServer};
 
 use crate::create::DeferLimits;
 use crate::grpc::DeliveryHandlers;
+use crate::metrics::{Admissions, Pending, Verified};
 use crate::products::Product;
 use crate::store::Store;
 use crate::{readiness, verifier};
@@ -49,11 +50,20 @@ pub fn serve(
     let (reflection, reflection_alpha) =
         reflection::services(&[proto::delivery::FILE_DESCRIPTOR_SET]).map_err(io::Error::other)?;
     let runtime = store.database().runtime().clone();
+    let (admissions, pending, verified) =
+        (Admissions::default(), Pending::new(rules.defer.max_pending), Verified::default());
     let watching = runtime.spawn(readiness::watch(store.clone(), health.clone()));
-    let verifying = runtime.spawn(verifier::verify(store.clone(), product.verifying_client()));
+    let counting = runtime.spawn(pending.clone().watch(store.clone()));
+    let verifying =
+        runtime.spawn(verifier::verify(store.clone(), product.verifying_client(), verified.clone()));
 
     // What is counted in this process and to be read on its metrics page is registered here.
     let mut registry = metrics::registry();
+    Build { program: "delivery", version: env!("CARGO_PKG_VERSION") }.register(&mut registry);
+    admissions.register(&mut registry);
+    pending.register(&mut registry);
+    verified.register(&mut registry);
+    store.database().register_metrics(&mut registry);
     let of_product = registry.sub_registry_with_prefix("product_client");
     of_product.register_collector(Box::new(product.metrics()));
     if let Some(tls) = product.tls() {
@@ -66,7 +76,7 @@ pub fn serve(
         let (health, shutdown) = (health.clone(), shutdown.clone());
         move || {
             // A connection stays on the runtime that made it: one for each.
-            let handlers = DeliveryHandlers::new(store.clone(), product.client(), rules);
+            let handlers = DeliveryHandlers::new(store.clone(), product.client(), rules, &admissions);
             let services = Services::new()
                 .add(DeliveryServiceServer::new(handlers).max_decoding_message_size(MAX_REQUEST_BYTES))
                 .add_unlimited(health.service(shutdown.clone()));
@@ -80,5 +90,6 @@ pub fn serve(
     // What a verifier has in hand is done to its end or claimed again when its lease is over.
     verifying.abort();
     watching.abort();
+    counting.abort();
     served
 }

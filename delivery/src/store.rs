@@ -6,7 +6,7 @@
 //! | how one is stored once, whoever sends it how often | `create.rs` |
 //! | how its state changes | `transition.rs` |
 //! | how what queues up is read and committed together | `queue.rs`, `writer.rs`, `writer/` |
-//! | how verifiers share what is PENDING | `verify.rs` |
+//! | how verifiers share what is PENDING, and how much that is | `verify.rs`, `pending.rs` |
 //! | how deliveries are found | `read.rs`, `list.rs` |
 //!
 //! Each method is one unit of work on the store's runtime, done to its end whatever becomes of the caller, or part of a
@@ -17,6 +17,7 @@ mod commits;
 mod create;
 mod fault;
 mod list;
+mod pending;
 mod queue;
 mod read;
 mod rows;
@@ -37,10 +38,11 @@ use commits::CommitMetrics;
 pub use commits::Commits;
 pub use create::Created;
 pub use list::{Cursor, Filter, MAX_SCANNED_ROWS, Page};
+pub use pending::{Backlog, MAX_COUNTED};
 use queue::Queue;
 use read::{Read, Reader};
 pub use transition::TransitionError;
-pub use verify::Settlement;
+pub use verify::{Settled, Settlement};
 use writer::{Entry, Writer};
 
 /// The Delivery service's database. Clones share it.

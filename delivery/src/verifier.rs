@@ -7,6 +7,7 @@ use chassis::database::StoreError;
 use deliverability::Timestamp;
 
 use crate::domain::{Delivery, DeliveryId, RevisionToken, Source};
+use crate::metrics::Verified;
 use crate::products::{Answer, BadRevision, Products, Silence, Why};
 use crate::store::{Settlement, Store};
 use crate::time;
@@ -33,11 +34,14 @@ const JITTER: f64 = 0.2;
 const MAX_TOLD: usize = 10_000;
 
 /// Verifies for as long as its runtime lives.
-pub async fn verify(store: Store, products: Products) {
-    let mut verifier = Verifier { store: store.clone(), products, told: HashSet::new(), batch: MAX_BATCH };
+pub async fn verify(store: Store, products: Products, verified: Verified) {
+    let mut verifier =
+        Verifier { store: store.clone(), products, told: HashSet::new(), batch: MAX_BATCH, verified };
     let mut pauses = Pauses::default();
     loop {
-        match verifier.round().await {
+        let round = verifier.round().await;
+        verifier.verified.count_round(round.as_ref().ok().copied());
+        match round {
             Ok(Round::Full) => pauses = Pauses::default(),
             Ok(Round::Done) => {
                 pauses = Pauses::default();
@@ -64,11 +68,12 @@ struct Verifier {
     /// Deliveries in the next round: half as many after one that Product failed at, and at once, so that the one it fails
     /// at is found and rests; twice as many after one that went well.
     batch: u32,
+    verified: Verified,
 }
 
 /// How a round went.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Round {
+pub enum Round {
     /// As much was done as a round does; there may be more.
     Full,
     /// All that there was has been done.
@@ -92,6 +97,7 @@ impl Verifier {
     async fn round(&mut self) -> Result<Round, StoreError> {
         let now = time::now();
         let expired = self.store.expire(MAX_BATCH, now).await?;
+        self.verified.count_expired(expired);
         if expired > 0 {
             tracing::warn!(
                 deliveries = expired,
@@ -139,7 +145,8 @@ impl Verifier {
                     }
                 }
                 let settled = self.store.settle(settlements, time::now()).await?;
-                tracing::info!(deliveries = settled, "verified");
+                self.verified.count_settled(settled);
+                tracing::info!(deliveries = settled.all(), "verified");
                 self.leave_alone(unclear, oldest).await?;
             }
             // Neither would asking item by item help, since each has the same min_revision, nor may it be left out: the
@@ -168,6 +175,7 @@ impl Verifier {
         if ids.is_empty() {
             return Ok(());
         }
+        self.verified.count_rested(ids.len());
         let now = time::now();
         let waited_us = oldest.map_or(0, |oldest| now.unix_micros().saturating_sub(oldest.unix_micros()));
         let waited = Duration::from_micros(u64::try_from(waited_us / REST_FRACTION).unwrap_or(0));

@@ -47,6 +47,8 @@ fn endpoints(endpoints: &Endpoints, encoder: &mut DescriptorEncoder<'_>) -> fmt:
     let named: Vec<(String, &Endpoint)> =
         current.iter().map(|endpoint| (endpoint.address.to_string(), &**endpoint)).collect();
 
+    let page = encoder.encode_descriptor("endpoints", "Endpoints that are known", None, MetricType::Gauge)?;
+    ConstGauge::new(named.len()).encode(page)?;
     let mut page = Family::counter(encoder, "attempts", "Attempts, by how they ended")?;
     for (address, endpoint) in &named {
         for kind in Kind::ALL {

@@ -11,6 +11,7 @@ use super::{parse, render};
 use crate::create::create;
 use crate::dispatch::dispatch;
 use crate::domain::{Refusal, Transition};
+use crate::metrics::{AdmissionShard, Admissions};
 use crate::products::Products;
 use crate::server::Rules;
 use crate::store::Store;
@@ -22,15 +23,18 @@ pub struct DeliveryHandlers {
     store: Store,
     products: Products,
     rules: Rules,
+    /// Of this runtime.
+    admissions: AdmissionShard,
 }
 
 // === impl DeliveryHandlers ===
 
 impl DeliveryHandlers {
-    /// Handlers over a store, with a client of Product on the same runtime.
+    /// Handlers of one runtime over a store, with a client of Product on it. `admissions` is shared by all of them in the
+    /// process.
     #[must_use]
-    pub fn new(store: Store, products: Products, rules: Rules) -> Self {
-        Self { store, products, rules }
+    pub fn new(store: Store, products: Products, rules: Rules, admissions: &Admissions) -> Self {
+        Self { store, products, rules, admissions: admissions.shard() }
     }
 
     /// Makes a transition that Product has no say in.
@@ -55,8 +59,10 @@ impl DeliveryService for DeliveryHandlers {
     ) -> Result<Response<wire::CreateDeliveryResponse>, Status> {
         let deadline = Deadline::current();
         let wanted = parse::wanted(&request.into_inner())?;
+        let policy = wanted.policy;
         let created = create(&self.store, &self.products, self.rules.defer, wanted, deadline).await;
-        let delivery = Some(render::delivery(created.map_err(create_error)?));
+        self.admissions.count(policy, &created);
+        let delivery = Some(render::delivery(created.map_err(create_error)?.delivery));
         Ok(Response::new(wire::CreateDeliveryResponse { delivery }))
     }
 

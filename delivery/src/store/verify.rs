@@ -3,7 +3,7 @@
 
 use chassis::database::{Connection, Database, StoreError};
 use chassis::on_database;
-use deliverability::Timestamp;
+use deliverability::{Timestamp, Verdict};
 use sqlx::AssertSqlSafe;
 
 use super::Store;
@@ -25,6 +25,25 @@ pub struct Settlement {
     pub version: u32,
     /// What Product said.
     pub evidence: Evidence,
+}
+
+/// How many deliveries were settled.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Settled {
+    /// That were CONFIRMED.
+    pub confirmed: u64,
+    /// That were REJECTED.
+    pub rejected: u64,
+}
+
+// === impl Settled ===
+
+impl Settled {
+    /// All of them.
+    #[must_use]
+    pub fn all(self) -> u64 {
+        self.confirmed + self.rejected
+    }
 }
 
 // === impl Store ===
@@ -89,14 +108,22 @@ impl Store {
     ///
     /// # Errors
     /// The database is silent: then it is as if Product had not been asked, or as if it had.
-    pub async fn settle(&self, mut settlements: Vec<Settlement>, now: Timestamp) -> Result<u64, StoreError> {
+    pub async fn settle(
+        &self,
+        mut settlements: Vec<Settlement>,
+        now: Timestamp,
+    ) -> Result<Settled, StoreError> {
         settlements.sort_unstable_by_key(|settlement| settlement.id);
         let database = self.database.clone();
         let unit = async move {
             let mut transaction = database.write().await?;
-            let mut settled = 0;
+            let mut settled = Settled::default();
             for settlement in &settlements {
-                settled += settle(&mut transaction.connection(), settlement, now).await?;
+                let count = match settlement.evidence.verdict {
+                    Verdict::Deliverable => &mut settled.confirmed,
+                    Verdict::NotDeliverable => &mut settled.rejected,
+                };
+                *count += settle(&mut transaction.connection(), settlement, now).await?;
             }
             transaction.commit().await?;
             Ok(settled)

@@ -153,7 +153,7 @@ async fn take(store: &Store, model: &mut Delivery, transition: Transition, read:
             model.admission = Admission::Checked(evidence.clone());
         }
         let settled = store.settle(vec![Settlement { id: model.id, version, evidence }], now).await.unwrap();
-        assert_eq!(settled, u64::from(made));
+        assert_eq!(settled.all(), u64::from(made));
         made
     } else if transition == Transition::Expire {
         let made = model.state == State::Pending;

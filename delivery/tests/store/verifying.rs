@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use deliverability::{Timestamp, Verdict};
 use delivery::domain::{Admission, Delivery, DeliveryId, Source, State, Transition};
-use delivery::store::{Settlement, Store};
+use delivery::store::{Backlog, Settled, Settlement, Store};
 
 use crate::databases::on_each_database;
 use crate::samples::{at, confirmed, evidence, in_time, pending, stored};
@@ -28,6 +28,19 @@ fn the_oldest_that_wait_are_claimed_first_and_as_they_are() {
         let middle = stored(&store, pending(at(2))).await;
         assert_eq!(store.claim(2, at(30), at(5)).await.unwrap(), [oldest, middle]);
         assert_eq!(store.claim(2, at(30), at(5)).await.unwrap(), [youngest]);
+    });
+}
+
+#[test]
+fn what_waits_is_counted_up_to_a_bound_and_the_oldest_of_it_is_known() {
+    on_each_database(|store| async move {
+        assert_eq!(store.backlog(10).await.unwrap(), Backlog { pending: 0, oldest: None });
+        stored(&store, confirmed(at(0))).await;
+        for second in [3, 1, 2] {
+            stored(&store, pending(at(second))).await;
+        }
+        assert_eq!(store.backlog(10).await.unwrap(), Backlog { pending: 3, oldest: Some(at(1)) });
+        assert_eq!(store.backlog(2).await.unwrap(), Backlog { pending: 2, oldest: Some(at(1)) });
     });
 }
 
@@ -85,7 +98,7 @@ fn what_product_says_makes_a_delivery_confirmed_or_rejected_with_its_evidence() 
             let delivery = stored(&store, pending(at(0))).await;
             let settlement = settlement(&delivery, verdict);
             let admission = Admission::Checked(settlement.evidence.clone());
-            assert_eq!(store.settle(vec![settlement], at(9)).await.unwrap(), 1);
+            assert_eq!(store.settle(vec![settlement], at(9)).await.unwrap().all(), 1);
             let wanted = Delivery { state, admission, version: 2, update_time: at(9), ..delivery.clone() };
             assert_eq!(store.get(delivery.id).await.unwrap(), Some(wanted));
         }
@@ -102,7 +115,8 @@ fn a_settlement_comes_too_late_for_what_was_cancelled_or_settled_meanwhile() {
         store.settle(vec![settlement(&settled, Verdict::NotDeliverable)], at(3)).await.unwrap();
         let late =
             [&cancelled, &settled, &waiting].map(|delivery| settlement(delivery, Verdict::Deliverable));
-        assert_eq!(store.settle(late.to_vec(), at(4)).await.unwrap(), 1);
+        let once = Settled { confirmed: 1, rejected: 0 };
+        assert_eq!(store.settle(late.to_vec(), at(4)).await.unwrap(), once);
         let mut states = Vec::new();
         for delivery in [cancelled, settled, waiting] {
             states.push(store.get(delivery.id).await.unwrap().unwrap().state);
