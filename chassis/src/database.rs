@@ -156,7 +156,7 @@ impl Database {
             Pools::Sqlite { readers, .. } => readers.acquire().await.map(Session::Sqlite),
             Pools::Postgres(pool) => pool.acquire().await.map(Session::Postgres),
         };
-        waiting.over(acquired)
+        waiting.over(&self.pools, acquired)
     }
 
     /// A transaction that sees one state of the database and changes nothing.
@@ -169,7 +169,7 @@ impl Database {
             Pools::Sqlite { readers, .. } => readers.begin().await.map(Transaction::Sqlite),
             Pools::Postgres(pool) => pool.begin_with(BEGIN_SNAPSHOT).await.map(Transaction::Postgres),
         };
-        waiting.over(begun)
+        waiting.over(&self.pools, begun)
     }
 
     /// A transaction that writes: the only one on SQLite, READ COMMITTED on PostgreSQL.
@@ -183,7 +183,7 @@ impl Database {
             Pools::Postgres(pool) => pool.begin_with(BEGIN_POSTGRES).await.map(Transaction::Postgres),
         };
         // Here, since a unit that writes may wrap what it answers.
-        waiting.over(begun).inspect_err(|error| self.trust.weigh(error))
+        waiting.over(&self.pools, begun).inspect_err(|error| self.trust.weigh(error))
     }
 
     /// A connection for single statements that write, each of which is a transaction of its own. On SQLite nobody else
@@ -197,7 +197,7 @@ impl Database {
             Pools::Sqlite { writer, .. } => writer.acquire().await.map(Session::Sqlite),
             Pools::Postgres(pool) => pool.acquire().await.map(Session::Postgres),
         };
-        waiting.over(acquired)
+        waiting.over(&self.pools, acquired)
     }
 
     /// Has connections tested before they are used again: one was lost, and the others may be too.

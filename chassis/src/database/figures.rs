@@ -12,8 +12,8 @@ use crate::metrics::{Collector, DescriptorEncoder, Registry, counter, counters, 
 pub(super) struct Figures {
     waits: AtomicU64,
     waited_nanos: AtomicU64,
-    timed_out: AtomicU64,
-    failed: AtomicU64,
+    none_free: AtomicU64,
+    no_answer: AtomicU64,
     refused: AtomicU64,
 }
 
@@ -52,17 +52,31 @@ impl Figures {
 // === impl Waiting ===
 
 impl Waiting<'_> {
-    /// Counts how it ended. A wait that its caller gave up is not counted.
-    pub(super) fn over<T>(self, outcome: Result<T, sqlx::Error>) -> Result<T, StoreError> {
+    /// Counts how it ended: in time, or without a connection because all of `pools` were in use, or because the database gave
+    /// none. A wait that its caller gave up is not counted.
+    pub(super) fn over<T>(self, pools: &Pools, outcome: Result<T, sqlx::Error>) -> Result<T, StoreError> {
         let Self { figures, since } = self;
         figures.waits.fetch_add(1, Relaxed);
         let waited: Duration = since.elapsed();
         figures.waited_nanos.fetch_add(u64::try_from(waited.as_nanos()).unwrap_or(u64::MAX), Relaxed);
         outcome.map_err(|error| {
-            let timed_out = matches!(error, sqlx::Error::PoolTimedOut);
-            if timed_out { &figures.timed_out } else { &figures.failed }.fetch_add(1, Relaxed);
+            let none_free = matches!(error, sqlx::Error::PoolTimedOut) && pools.are_in_use();
+            if none_free { &figures.none_free } else { &figures.no_answer }.fetch_add(1, Relaxed);
             error.into()
         })
+    }
+}
+
+// === impl Pools ===
+
+impl Pools {
+    /// Whether who waits in vain does so for others. While PostgreSQL is away, its pool shrinks, and waits in vain for it.
+    fn are_in_use(&self) -> bool {
+        match self {
+            // A file is opened at once.
+            Self::Sqlite { .. } => true,
+            Self::Postgres(pool) => pool.size() >= pool.options().get_max_connections(),
+        }
     }
 }
 
@@ -111,7 +125,7 @@ impl Collector for DatabaseMetrics {
         )?;
         let help =
             "Waits for a connection that ended without one: none was free in time, or the database gave none";
-        let failures = [("timed_out", &figures.timed_out), ("failed", &figures.failed)];
+        let failures = [("none_free", &figures.none_free), ("no_answer", &figures.no_answer)];
         let failures = failures.map(|(reason, count)| ([("reason", reason)], count.load(Relaxed)));
         counters(page, "connection_failures", help, failures)?;
         let units = MAX_UNITS - database.units.available_permits();
@@ -160,13 +174,18 @@ mod tests {
         std::fs::remove_dir_all(folder).unwrap();
     }
 
-    #[test]
-    fn a_wait_that_ends_without_a_connection_says_why() {
+    #[tokio::test]
+    async fn a_wait_that_ends_without_a_connection_says_why() {
+        let pool = sqlx::postgres::PgPoolOptions::new().max_connections(1);
+        let away = Pools::Postgres(pool.connect_lazy("postgres://nobody@127.0.0.1:1/none").unwrap());
+        let readers = || sqlx::sqlite::SqlitePoolOptions::new().connect_lazy("sqlite://none").unwrap();
+        let busy = Pools::Sqlite { writer: readers(), readers: readers() };
         let figures = Figures::default();
-        assert!(figures.wait().over::<()>(Err(sqlx::Error::PoolTimedOut)).is_err());
-        assert!(figures.wait().over::<()>(Err(sqlx::Error::PoolClosed)).is_err());
-        assert!(figures.wait().over(Ok(())).is_ok());
+        assert!(figures.wait().over::<()>(&busy, Err(sqlx::Error::PoolTimedOut)).is_err());
+        assert!(figures.wait().over::<()>(&away, Err(sqlx::Error::PoolTimedOut)).is_err());
+        assert!(figures.wait().over::<()>(&busy, Err(sqlx::Error::PoolClosed)).is_err());
+        assert!(figures.wait().over(&busy, Ok(())).is_ok());
         let count = |count: &AtomicU64| count.load(Relaxed);
-        assert_eq!([&figures.timed_out, &figures.failed, &figures.waits].map(count), [1, 1, 3]);
+        assert_eq!([&figures.none_free, &figures.no_answer, &figures.waits].map(count), [1, 2, 4]);
     }
 }
