@@ -24,6 +24,7 @@ mod every_line_of_the_error_table_for_a_lost_database;
 mod every_line_of_the_error_table_for_delivery;
 mod every_line_of_the_error_table_for_product;
 mod every_line_of_the_error_table_for_time_and_load;
+mod every_metric_is_documented;
 mod no_request_however_strange_is_an_internal_error;
 mod one_product_of_three_in_trouble_is_not_noticed;
 mod product_down_under_defer_and_back;

@@ -23,7 +23,8 @@ pub async fn value(page: SocketAddr, metric: &str) -> Option<u64> {
     Some(value.parse().unwrap_or_else(|_| panic!("{metric} {value}")))
 }
 
-async fn read(page: SocketAddr) -> String {
+/// The whole answer, its head included.
+pub async fn read(page: SocketAddr) -> String {
     let mut connection = TcpStream::connect(page).await.expect("the admin port takes connections");
     let question = format!("GET /metrics HTTP/1.1\r\nhost: {page}\r\nconnection: close\r\n\r\n");
     connection.write_all(question.as_bytes()).await.expect("it listens");
