@@ -169,6 +169,32 @@ fn every_story_is_told() {
 }
 
 #[test]
+fn every_alert_says_where_it_is_explained_and_every_explanation_has_its_alert() {
+    let rules = read(Path::new("k8s/components/monitoring/prometheus-rule.yaml"));
+    let alerts: BTreeSet<_> = after("- alert: ", &rules).collect();
+    let runbook = read(Path::new("docs/runbook.md"));
+    let sections: BTreeSet<_> = after("## ", &runbook).collect();
+    assert!(alerts.len() > 10, "the alerts were found");
+    assert_eq!(alerts, sections);
+    // As headings become anchors.
+    let wanted: BTreeSet<_> =
+        alerts.iter().map(|alert| format!("docs/runbook.md#{}", alert.to_lowercase())).collect();
+    let told: BTreeSet<_> = after("runbook_url: ", &rules).map(str::to_owned).collect();
+    assert_eq!(told, wanted);
+    let parts = ["**It means:**", "**Look at first:**", "**Do:**"];
+    let told_in_part = runbook.split("\n## ").skip(1).filter(|section| {
+        let places: Vec<_> = parts.iter().filter_map(|part| section.find(part)).collect();
+        places.len() < parts.len() || !places.is_sorted()
+    });
+    is_empty(&told_in_part.collect::<Vec<_>>());
+}
+
+/// What comes after a beginning, on the lines that have it.
+fn after<'t>(beginning: &'t str, text: &'t str) -> impl Iterator<Item = &'t str> {
+    text.lines().filter_map(move |line| line.trim_start().strip_prefix(beginning))
+}
+
+#[test]
 fn the_documents_are_there() {
     let missing = DOCUMENTS.iter().filter(|name| read(Path::new(name)).trim().is_empty());
     is_empty(&missing.collect::<Vec<_>>());
