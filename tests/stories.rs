@@ -30,6 +30,7 @@ mod one_product_of_three_in_trouble_is_not_noticed;
 mod product_down_under_defer_and_back;
 mod product_down_under_strict_and_back;
 mod sigterm_ends_in_time_whatever_clients_do;
+mod the_pages_tell_what_was_decided_admitted_and_deferred;
 mod the_same_id_twice_is_one_delivery;
 mod three_products_and_three_deliveries_share_the_work;
 mod tidy;
