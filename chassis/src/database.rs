@@ -239,6 +239,8 @@ async fn connect_sqlite(url: &str) -> Result<Pools, StoreError> {
         // An acknowledged row survives a power cut.
         .synchronous(SqliteSynchronous::Full)
         .busy_timeout(BUSY_TIMEOUT)
+        // What a statement may have to undo stays in memory: a read-only root has no folder for temporary files.
+        .pragma("temp_store", "MEMORY")
         .row_buffer_size(SQLITE_ROWS_AHEAD);
     let writer = SqlitePoolOptions::new()
         .max_connections(1)
