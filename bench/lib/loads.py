@@ -19,10 +19,10 @@ def say(text):
 
 
 def load(port, path, bodies, *, seconds, connections=1, streams=1, calls=None, rate=None, deadline_ms=None,
-         only_ok=True):
+         only_ok=True, secured=()):
     """Our own load: many messages, each answer's status looked at, quantiles. See tools/load."""
     command = [RELEASE / "load", "--address", f"127.0.0.1:{port}", "--path", path, "--bodies", bodies,
-               "--connections", connections, "--streams", streams, "--seconds", seconds]
+               "--connections", connections, "--streams", streams, "--seconds", seconds, *secured]
     for flag, value in (("--calls", calls), ("--rate", rate), ("--deadline-ms", deadline_ms)):
         command += [flag, value] if value is not None else []
     seen = json.loads(output(command, LOAD_CORE, seconds + GRACE_SECONDS))

@@ -30,7 +30,8 @@ class Service:
         begun = time.monotonic()
         while time.monotonic() < begun + seconds:
             self.process.check()
-            end, message = one(self.port, wire.HEALTH, self.health)
+            # In plain text there, whatever the other port speaks.
+            end, message = one(self.admin_port, wire.HEALTH, self.health)
             if end == "code 0" and bytes.fromhex(message)[5:] == wire.SERVING:
                 return time.monotonic() - begun
             time.sleep(0.005)
@@ -122,6 +123,6 @@ def catalogue_of(rows):
     return path
 
 
-def closed_loop(service_port, path, bodies, seconds, connections=8, streams=32):
+def closed_loop(service_port, path, bodies, seconds, connections=8, streams=32, secured=()):
     """Calls a second by our own load."""
-    return load(service_port, path, bodies, seconds=seconds, connections=connections, streams=streams)["per_second"]
+    return load(service_port, path, bodies, seconds=seconds, connections=connections, streams=streams, secured=secured)["per_second"]

@@ -1,6 +1,6 @@
 // Creates a delivery and survives what may happen on the way: node create_delivery.mjs HOST:PORT PRODUCT LOCATION
 //
-// Needs @grpc/grpc-js, @grpc/proto-loader and google-proto-files. Exit code 2: the product can't be delivered there.
+// Needs @grpc/grpc-js and @grpc/proto-loader. Exit code 2: the product can't be delivered there.
 import { randomUUID } from "node:crypto";
 import { createRequire } from "node:module";
 import { fileURLToPath } from "node:url";

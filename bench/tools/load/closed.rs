@@ -9,7 +9,8 @@ use crate::{Share, closed_early};
 const READ_BYTES: usize = 64 * 1024;
 
 pub fn run(share: &Share) -> io::Result<Tally> {
-    let (mut socket, mut connection) = share.connect()?;
+    let (socket, mut connection) = share.connect()?;
+    let mut socket = share.load.secured.around(socket)?;
     let mut bodies = share.bodies().peekable();
     let mut to_begin = share.calls();
     let mut buffer = vec![0; READ_BYTES];

@@ -7,6 +7,7 @@ mod closed;
 mod connection;
 mod hpack;
 mod open;
+mod secured;
 mod tally;
 
 use std::io::{self, ErrorKind};
@@ -19,6 +20,7 @@ use clap::Parser;
 
 use connection::{Connection, MAX_BODY_BYTES};
 use hpack::RequestHeaders;
+use secured::Secured;
 use tally::Tally;
 
 /// An answer that has not come by then never will.
@@ -56,6 +58,8 @@ struct Load {
     /// The calls' own deadline. Answers that come after it are late, not good: the time counts from when a call was due.
     #[arg(long)]
     deadline_ms: Option<u64>,
+    #[command(flatten)]
+    secured: Secured,
 }
 
 /// What a connection has to do.

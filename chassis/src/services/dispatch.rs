@@ -104,7 +104,8 @@ impl hyper::service::Service<Request<Incoming>> for Dispatch {
         if !mounted.counted.enter() {
             return Call::refused_with_headers(mounted.counted.refuse(method));
         }
-        let served = Served::begin(request.headers(), path);
+        // Probes come every few seconds and tell nothing.
+        let served = mounted.counted.is_limited().then(|| Served::begin(request.headers(), path)).flatten();
         let around = Around::new(mounted, method, self.streams_end).traced(served);
 
         // 5. The deadline, which the handler can read. A caller whose time is over already is not worth the handler's.

@@ -14,7 +14,7 @@ pub struct TraceSettings {
     pub otlp_endpoint: Option<String>,
 
     /// Of the calls that come without a traceparent, the share that is sampled, from 0 to 1. What comes with one is sampled if
-    /// that says so.
+    /// that says so. Log lines carry a trace_id for calls that are sampled or came with a traceparent.
     #[arg(long, env = "CANDELIVER_TRACE_SAMPLE_RATIO", value_name = "RATIO", default_value_t = DEFAULT_SAMPLE_RATIO,
           value_parser = ratio)]
     pub trace_sample_ratio: f64,

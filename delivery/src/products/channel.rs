@@ -161,8 +161,11 @@ impl Service<Attempt<Question>> for ProductClient {
         let (span, request) =
             self.traced(question.traces(), CAN_DELIVER, attempt, |question| question.to_message());
         Box::pin(async move {
-            let answer = ended(span, client.can_deliver(request).await)?;
-            parse::decision(answer.get_ref(), time::now()).map_err(classify::nonsense)
+            let answering = async {
+                let answer = client.can_deliver(request).await?;
+                parse::decision(answer.get_ref(), time::now()).map_err(classify::nonsense)
+            };
+            ended(span, answering.await)
         })
     }
 }
@@ -182,14 +185,17 @@ impl Service<Attempt<BatchQuestion>> for ProductClient {
         let (span, request) =
             self.traced(question.traces(), BATCH_CAN_DELIVER, attempt, |question| question.to_message());
         Box::pin(async move {
-            let answer = ended(span, client.batch_can_deliver(request).await)?;
-            let read = parse::batch(answer.get_ref(), asked, time::now()).map_err(classify::nonsense)?;
-            Ok(read.into_iter().map(|decision| decision.map_err(classify::nonsense)).collect())
+            let answering = async {
+                let answer = client.batch_can_deliver(request).await?;
+                let read = parse::batch(answer.get_ref(), asked, time::now()).map_err(classify::nonsense)?;
+                Ok(read.into_iter().map(|decision| decision.map_err(classify::nonsense)).collect())
+            };
+            ended(span, answering.await)
         })
     }
 }
 
-/// Ends the attempt's span with what came of it.
+/// Ends the attempt's span with what came of it, an answer that makes no sense included.
 fn ended<A>(span: Option<trace::Attempt>, answer: Result<A, Status>) -> Result<A, Status> {
     if let Some(span) = span {
         span.end(answer.as_ref().map_or_else(Status::code, |_| Code::Ok));
