@@ -2,13 +2,20 @@
 
 mod support;
 
+mod a_crash_of_the_database_loses_nothing;
 mod a_delivery_needs_a_deliverable_product;
 mod a_fault_proxy_does_what_it_is_told;
 mod a_flapping_product_harms_nobody;
+mod a_frozen_database_holds_nobody_past_the_deadline;
+mod a_full_disk_loses_nothing;
 mod a_product_in_trouble_is_left_alone_and_found_again;
 mod a_product_whose_database_is_gone_goes_on_answering;
+mod a_promoted_standby_has_every_acknowledged_delivery;
+mod a_read_only_database_is_away_to_writers_only;
 mod a_restored_older_database_is_noticed;
 mod a_rolling_restart_of_three_products_fails_no_call;
+mod a_server_with_too_many_clients_is_away_until_it_has_room;
+mod a_sqlite_file_that_nobody_may_write_is_away_to_writers_only;
 mod a_storm_of_hopeless_deadlines_disturbs_nobody;
 mod a_write_is_read_by_the_next_can_deliver_with_its_token;
 mod an_import_killed_half_way_and_run_again_is_complete;
@@ -16,6 +23,7 @@ mod an_order_is_one_trace_from_caller_to_verdict;
 mod an_outage_never_becomes_a_no;
 mod an_unknown_product_is_a_decision_not_an_error;
 mod certificates_and_authorities_are_replaced_under_load;
+mod connections_that_are_ended_fail_no_create;
 mod each_caller_may_do_what_the_access_file_says;
 mod each_services_role_is_refused_by_the_others_database;
 mod every_acknowledged_delivery_survives_sigkill;
@@ -25,6 +33,7 @@ mod every_line_of_the_error_table_for_delivery;
 mod every_line_of_the_error_table_for_product;
 mod every_line_of_the_error_table_for_time_and_load;
 mod every_metric_is_documented;
+mod no_connection_stays_on_a_standby;
 mod no_request_however_strange_is_an_internal_error;
 mod one_product_of_three_in_trouble_is_not_noticed;
 mod product_down_under_defer_and_back;

@@ -13,16 +13,16 @@ mod settings;
 pub mod throwaway;
 mod trust;
 
-use std::future::Future;
+use std::future::{Future, ready};
 use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sqlx::Connection as _;
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
 };
+use sqlx::{Connection as _, Executor as _, Row as _};
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::sync::Semaphore;
 
@@ -43,8 +43,10 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 const STATEMENT_TIMEOUT: &str = "10s";
 /// How long PostgreSQL keeps a transaction that nobody works in: only a lost client leaves one.
 const IDLE_TRANSACTION_TIMEOUT: &str = "10s";
-/// Connections end at this age, so that none stays on a primary that was demoted.
+/// Connections end at this age, whatever else keeps them: long before whatever they piled up on either side matters.
 const CONNECTION_LIFETIME: Duration = Duration::from_secs(30 * 60);
+/// How often a standby is asked whether it has been promoted.
+const STANDBY_POLL: Duration = Duration::from_millis(100);
 /// Readers of one SQLite file; each is a thread.
 const SQLITE_READERS: u32 = 4;
 /// Page cache of the SQLite writer, in KiB (a negative number of pages means that): an import's hot index pages fit.
@@ -132,7 +134,7 @@ impl Database {
         let task = self.runtime.spawn(async move {
             let outcome = unit.await;
             if let Err(error) = &outcome {
-                trust.weigh(error);
+                trust.weigh_any(error);
             }
             drop(permit);
             outcome
@@ -200,9 +202,10 @@ impl Database {
         waiting.over(&self.pools, acquired)
     }
 
-    /// Has connections tested before they are used again: one was lost, and the others may be too.
-    pub fn distrust(&self) {
-        self.trust.lose();
+    /// Has connections tested before they are used again if an error shows that one was lost, or takes no writes: the others
+    /// may be like it. Errors that units of work answer as they are, are weighed already.
+    pub fn weigh(&self, error: &StoreError) {
+        self.trust.weigh(error);
     }
 
     /// PostgreSQL's pool, for what only it can do.
@@ -242,16 +245,20 @@ async fn connect_sqlite(url: &str) -> Result<Pools, StoreError> {
         // What a statement may have to undo stays in memory: a read-only root has no folder for temporary files.
         .pragma("temp_store", "MEMORY")
         .row_buffer_size(SQLITE_ROWS_AHEAD);
+    // SQLite itself ends a transaction for which its disk has no room; the driver then finds none to end, believes for ever
+    // that one is open, and begins no other. Such a connection is closed when its next user comes.
     let writer = SqlitePoolOptions::new()
         .max_connections(1)
         .acquire_timeout(WRITER_TIMEOUT)
         .test_before_acquire(false)
+        .before_acquire(|connection, _used| Box::pin(ready(Ok(!connection.is_in_transaction()))))
         .connect_with(options.clone().pragma("cache_size", SQLITE_WRITER_CACHE))
         .await?;
     let readers = SqlitePoolOptions::new()
         .max_connections(SQLITE_READERS)
         .acquire_timeout(ACQUIRE_TIMEOUT)
         .test_before_acquire(false)
+        .before_acquire(|connection, _used| Box::pin(ready(Ok(!connection.is_in_transaction()))))
         .connect_lazy_with(options.read_only(true));
     Ok(Pools::Sqlite { writer, readers })
 }
@@ -266,18 +273,41 @@ async fn connect_postgres(url: &str, max_connections: u32, trust: Trust) -> Resu
         .acquire_timeout(ACQUIRE_TIMEOUT)
         .max_lifetime(CONNECTION_LIFETIME)
         .test_before_acquire(false)
+        .after_connect(|connection, _new| Box::pin(until_primary(connection)))
         .before_acquire(move |connection, used| {
             let (trust, is_trusted) = (trust.clone(), trust.covers(used.idle_for));
             Box::pin(async move {
-                if !is_trusted {
-                    connection.ping().await.inspect_err(|_| trust.lose())?;
+                if is_trusted {
+                    return Ok(!connection.is_in_transaction());
                 }
-                Ok(true)
+                let is_standby = is_standby(connection).await.inspect_err(|_| trust.lose())?;
+                Ok(!is_standby && !connection.is_in_transaction())
             })
         })
         .connect_with(options)
         .await?;
     Ok(Pools::Postgres(pool))
+}
+
+/// While a failover is under way the database's address may lead to a standby, whose promotion is worth a wait. The time for
+/// which connections are waited for ends it: the next attempt may lead elsewhere.
+async fn until_primary(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+    if !is_standby(connection).await? {
+        return Ok(());
+    }
+    tracing::warn!("the database's address leads to a standby; waiting for the primary");
+    loop {
+        tokio::time::sleep(STANDBY_POLL).await;
+        if !is_standby(connection).await? {
+            return Ok(());
+        }
+    }
+}
+
+/// Whether what is at the other end only follows a primary: it takes no writes, and may lack what was acknowledged.
+async fn is_standby(connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
+    let row = connection.fetch_one(sqlx::raw_sql("SELECT pg_is_in_recovery()")).await?;
+    row.try_get(0)
 }
 
 #[cfg(test)]

@@ -1,8 +1,8 @@
 //! A TCP proxy in front of one address that has a network's faults, one at a time, on open and on new connections alike.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -38,10 +38,14 @@ pub enum Fault {
 pub struct Faults {
     /// Where it listens.
     pub address: SocketAddr,
+    behind: Behind,
     fault: watch::Sender<Option<Fault>>,
     taken: Arc<AtomicUsize>,
     serving: AbortHandle,
 }
+
+/// Where new connections go.
+type Behind = Arc<Mutex<SocketAddr>>;
 
 /// What has been read and not yet passed on.
 struct Chunk {
@@ -59,11 +63,11 @@ impl Faults {
         let port = Port::reserve();
         let address = port.address;
         let (fault, current) = watch::channel(None);
-        let taken = Arc::new(AtomicUsize::new(0));
+        let (taken, behind) = (Arc::new(AtomicUsize::new(0)), Arc::new(Mutex::new(behind)));
         // Before anybody can be told the address.
         let listener = port.listen();
-        let serving = tokio::spawn(serve(port, listener, behind, current, Arc::clone(&taken))).abort_handle();
-        Self { address, fault, taken, serving }
+        let serving = tokio::spawn(serve(port, listener, Arc::clone(&behind), current, Arc::clone(&taken)));
+        Self { address, behind, fault, taken, serving: serving.abort_handle() }
     }
 
     /// From now on this is wrong, and nothing else.
@@ -74,6 +78,12 @@ impl Faults {
     /// From now on nothing is wrong. What is on its way goes on.
     pub fn heal(&self) {
         self.fault.send_replace(None);
+    }
+
+    /// From now on it stands in front of another address, as a Kubernetes Service does after a failover. Connections that
+    /// are open stay where they are.
+    pub fn point_at(&self, behind: SocketAddr) {
+        *self.behind.lock().expect("nobody panics with it") = behind;
     }
 
     /// How many connections it has taken.
@@ -91,14 +101,14 @@ impl Drop for Faults {
 async fn serve(
     port: Port,
     mut listener: TcpListener,
-    behind: SocketAddr,
+    behind: Behind,
     current: Current,
     taken: Arc<AtomicUsize>,
 ) {
     loop {
         tokio::select! {
             () = until(current.clone(), |fault| fault == Some(Fault::Cut)) => {}
-            () = take(&listener, behind, &current, &taken) => {}
+            () = take(&listener, &behind, &current, &taken) => {}
         }
         drop(listener);
         until(current.clone(), |fault| fault != Some(Fault::Cut)).await;
@@ -107,12 +117,13 @@ async fn serve(
 }
 
 /// Takes connections. Dropping the future closes them.
-async fn take(listener: &TcpListener, behind: SocketAddr, current: &Current, taken: &AtomicUsize) {
+async fn take(listener: &TcpListener, behind: &Behind, current: &Current, taken: &AtomicUsize) {
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
             Ok((client, _)) = listener.accept() => {
                 taken.fetch_add(1, Ordering::Relaxed);
+                let behind = *behind.lock().expect("nobody panics with it");
                 connections.spawn(connect(client, behind, current.clone()));
             }
             Some(_) = connections.join_next() => {}

@@ -4,6 +4,7 @@ pub mod binaries;
 pub mod callers;
 pub mod catalogue;
 pub mod clients;
+pub mod cluster;
 pub mod collector;
 pub mod databases;
 pub mod deliveries;
@@ -26,7 +27,9 @@ pub mod rude;
 pub mod secured;
 pub mod services;
 pub mod silence;
+pub mod small_disk;
 pub mod strange;
+pub mod trial;
 
 use std::time::Duration;
 

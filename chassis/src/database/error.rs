@@ -14,6 +14,9 @@ const RETRY_AFTER: Duration = Duration::from_secs(1);
 /// SQLite's codes have other beginnings.
 const CONNECTION_CLASSES: [&str; 2] = ["08", "57P"];
 
+/// PostgreSQL's code for a write where none is allowed: on a standby, or on a server that is read-only for a while.
+const READ_ONLY: &str = "25006";
+
 /// The database gave no answer, or one that cannot be.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum StoreError {
@@ -55,6 +58,13 @@ impl StoreError {
             | sqlx::Error::PoolClosed => false,
             _ => true,
         }
+    }
+
+    /// Whether the server at the other end takes no writes: another may be the primary by now.
+    #[must_use]
+    pub fn is_of_read_only(&self) -> bool {
+        let Self::Silent(error) = self else { return false };
+        error.as_database_error().is_some_and(|refused| refused.code().as_deref() == Some(READ_ONLY))
     }
 }
 

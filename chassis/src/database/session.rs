@@ -28,9 +28,9 @@ pub enum Transaction<'c> {
 }
 
 /// How a transaction that writes begins: at once as the only one on SQLite; on PostgreSQL its statements see what others
-/// have committed meanwhile.
+/// have committed meanwhile. It does not say READ WRITE: a server that an operator has made read-only is to stay so.
 pub(super) const BEGIN_SQLITE: &str = "BEGIN IMMEDIATE";
-pub(super) const BEGIN_POSTGRES: &str = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE";
+pub(super) const BEGIN_POSTGRES: &str = "BEGIN ISOLATION LEVEL READ COMMITTED";
 /// How one begins on PostgreSQL that sees one state of the database and changes nothing.
 pub(super) const BEGIN_SNAPSHOT: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
 

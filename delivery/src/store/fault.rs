@@ -42,15 +42,13 @@ pub(super) enum Fault {
 impl Fault {
     /// Keeps a session only if the fault is not its own. Where the database refuses, another may be well: a primary that was
     /// demoted refuses for ever, and after a COMMIT that failed the driver thinks that the transaction goes on.
-    pub(super) fn judge(self, kept: &mut Option<Session>, database: &Database) {
+    pub(super) fn judge(self, error: &StoreError, kept: &mut Option<Session>, database: &Database) {
         if matches!(self, Self::Connection | Self::NoConnection | Self::Database)
             && let Some(session) = kept.take()
         {
             session.discard();
         }
-        if self == Self::Connection {
-            database.distrust();
-        }
+        database.weigh(error);
     }
 }
 

@@ -114,7 +114,7 @@ impl Reader {
             let found = self.attempt(ids, kept).await;
             let Err(error) = &found else { return found };
             let fault = fault_of(error);
-            fault.judge(kept, &self.database);
+            fault.judge(error, kept, &self.database);
             if fault != Fault::Connection || reads == MAX_READS {
                 return found;
             }

@@ -80,7 +80,7 @@ impl Work for Writer {
                 Err(error) => error,
             };
             let fault = fault_of(&error);
-            fault.judge(&mut kept, &self.database);
+            fault.judge(&error, &mut kept, &self.database);
             match fault {
                 Fault::Row if batch.len() > 1 => parts.extend(batch.halve()),
                 Fault::Held | Fault::Slow

@@ -173,7 +173,14 @@ impl Store {
         T: Checked,
     {
         let store = self.clone();
-        let saved = self.database.run(async move { write(&store, intent).await }).await?;
+        let unit = async move {
+            let saved = write(&store, intent).await;
+            if let Err(WriteError::Store(error)) = &saved {
+                store.database.weigh(error);
+            }
+            saved
+        };
+        let saved = self.database.run(unit).await?;
         self.committed();
         Ok(saved)
     }
