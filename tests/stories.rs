@@ -40,6 +40,7 @@ mod product_down_under_defer_and_back;
 mod product_down_under_strict_and_back;
 mod sigterm_ends_in_time_whatever_clients_do;
 mod the_pages_tell_what_was_decided_admitted_and_deferred;
+mod the_release_before_works_beside_this_one;
 mod the_same_id_twice_is_one_delivery;
 mod three_products_and_three_deliveries_share_the_work;
 mod tidy;

@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io::Read;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 
 use chassis::tls::client::ClientTls;
@@ -26,17 +26,22 @@ pub struct Service {
 impl Service {
     /// Starts a program on a port of its own choice, or on `listen`, and waits until it serves.
     pub async fn start(name: &str, listen: Option<SocketAddr>, arguments: &[&str]) -> Self {
+        Self::start_program(&binaries::path(name), listen, arguments).await
+    }
+
+    /// The same for a program that lies elsewhere.
+    pub async fn start_program(program: &Path, listen: Option<SocketAddr>, arguments: &[&str]) -> Self {
         let log = std::env::temp_dir().join(format!("candeliver-story-{}.log", Uuid::new_v4()));
         let file = File::create(&log).expect("a log file");
         let listen = listen.unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 0)));
-        let child = Command::new(binaries::path(name))
+        let child = Command::new(program)
             .args(["--listen", &listen.to_string(), "--log-format", "json"])
             .args(arguments)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(file)
             .spawn()
-            .unwrap_or_else(|error| panic!("{name} starts: {error}"));
+            .unwrap_or_else(|error| panic!("{} starts: {error}", program.display()));
         let mut service = Self { child, log, address: listen, tls: None };
         service.address = eventually("the service serves", async || service.serving_address()).await;
         service
