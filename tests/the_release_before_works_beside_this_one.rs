@@ -107,7 +107,7 @@ impl House {
             self.product(index, release).await
         };
         let ((product, first), second) =
-            self.callers[1].create_during(self.callers[0].create_during(replacing)).await;
+            self.callers[1].create_during(Box::pin(self.callers[0].create_during(replacing))).await;
         self.products.insert(index, product);
         self.acknowledge(first);
         self.acknowledge(second);

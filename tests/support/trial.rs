@@ -6,6 +6,7 @@ use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
+use futures_util::future::LocalBoxFuture;
 use proto::product::v1::Reason;
 use tonic::{Code, Status};
 use tonic_health::pb::health_check_response::ServingStatus;
@@ -72,20 +73,26 @@ impl Trial {
 
     /// While something happens, deliveries are created and Product is asked. Each create has a clear answer in time, and
     /// Product, which needs no database for that, goes on. Says how many creates failed.
-    pub async fn during<T>(&self, trouble: impl Future<Output = T>) -> (T, usize) {
+    pub fn during<'a, T: 'a>(
+        &'a self,
+        trouble: impl Future<Output = T> + 'a,
+    ) -> LocalBoxFuture<'a, (T, usize)> {
         let trouble = async {
             tokio::select! {
                 done = trouble => done,
                 never = self.asks_product() => never,
             }
         };
-        let (done, answered) = self.callers.create_during(trouble).await;
-        let failed: Vec<_> = answered.iter().filter(|answered| !answered.is_ok()).collect();
-        failed.iter().for_each(|answered| is_clear(&answered.status));
-        println!("{} creates, {} of them failed", answered.len(), failed.len());
-        let failed = failed.len();
-        self.answered.borrow_mut().extend(answered);
-        (done, failed)
+        let told = async {
+            let (done, answered) = self.callers.create_during(trouble).await;
+            let failed: Vec<_> = answered.iter().filter(|answered| !answered.is_ok()).collect();
+            failed.iter().for_each(|answered| is_clear(&answered.status));
+            println!("{} creates, {} of them failed", answered.len(), failed.len());
+            let failed = failed.len();
+            self.answered.borrow_mut().extend(answered);
+            (done, failed)
+        };
+        Box::pin(told)
     }
 
     /// Until neither service can write.
