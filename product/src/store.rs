@@ -2,12 +2,13 @@
 //!
 //! `write` is the only way in and `feed` the only way to follow; `read` looks at single rows. Rows become objects in
 //! `rows`, tables are spoken to in `tables` with values as `columns` has them; `draft` and `checks` hold what a write must know
-//! and what must hold.
+//! and what must hold; `history` keeps who changed what, and what rules said before.
 
 mod checks;
 mod columns;
 mod draft;
 mod feed;
+mod history;
 mod object;
 mod postal;
 mod read;
@@ -28,6 +29,7 @@ use tokio::sync::{Notify, Semaphore};
 pub use checks::Checked;
 pub use draft::Draft;
 pub use feed::{Cursor, Entry, Page};
+pub use history::{Author, Known, Written};
 pub use object::{Kind, Object};
 pub use read::Listing;
 pub use refusal::Refusal;

@@ -15,9 +15,9 @@ use super::mask::{self, Maskable};
 use super::parse::{self, Ids};
 use super::product_service::{listing, next_page_token, parse_id};
 use super::render;
-use super::statuses::{not_found, unavailable, write_error};
+use super::statuses::{not_found, unavailable, version_not_found, write_error};
 use crate::index::Index;
-use crate::store::{Checked, Intent, Kind, Object, Saved, Store};
+use crate::store::{Author, Checked, Intent, Kind, Known, Object, Saved, Store};
 
 /// Answers CatalogueService's calls.
 #[derive(Clone)]
@@ -45,7 +45,7 @@ impl CatalogueHandlers {
     {
         // Nothing is written into a database that is not the one that was read.
         self.index.read().map_err(|why| unavailable(&why))?;
-        let saved = self.store.write(intent).await.map_err(write_error)?;
+        let saved = self.store.write(intent, Author::current()).await.map_err(write_error)?;
         self.index.settle(saved.head, deadline.instant()).await;
         Ok(saved)
     }
@@ -255,10 +255,21 @@ impl CatalogueService for CatalogueHandlers {
         &self,
         request: Request<wire::GetRuleRequest>,
     ) -> Result<Response<wire::GetRuleResponse>, Status> {
-        let id = parse_id("rule_id", RuleId::parse(&request.get_ref().rule_id))?;
-        let found: Option<Rule> = self.store.get(id).await.map_err(Failure::from)?;
-        let rule = found.ok_or_else(|| not_found(Kind::Rule, id.as_uuid()))?;
-        Ok(Response::new(wire::GetRuleResponse { rule: Some(render::rule(rule)) }))
+        let wire::GetRuleRequest { rule_id, version } = request.into_inner();
+        let id = parse_id("rule_id", RuleId::parse(&rule_id))?;
+        let found: Option<Known<Rule>> = match version {
+            0 => self.store.get(id).await,
+            version => self.store.rule_at(id, version).await,
+        }
+        .map_err(Failure::from)?;
+        let Some(Known { object, written }) = found else {
+            let now = self.store.get::<Rule>(id).await.map_err(Failure::from)?;
+            let Some(now) = now else { return Err(not_found(Kind::Rule, id.as_uuid()).into()) };
+            return Err(version_not_found(&now.object, version).into());
+        };
+        let rule = Some(render::rule(object));
+        let (change_time, changed_by) = render::written(written);
+        Ok(Response::new(wire::GetRuleResponse { rule, change_time, changed_by }))
     }
 
     async fn list_rules(
@@ -286,6 +297,6 @@ impl CatalogueService for CatalogueHandlers {
     ) -> Result<Response<Answers>, Status> {
         self.index.read().map_err(|why| unavailable(&why))?;
         let (store, index) = (self.store.clone(), Arc::clone(&self.index));
-        self.imports.start(store, index, request.into_inner()).map(Response::new)
+        self.imports.start(store, index, Author::current(), request.into_inner()).map(Response::new)
     }
 }

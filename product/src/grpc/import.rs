@@ -18,7 +18,7 @@ use super::parse::{self, Ids};
 use super::statuses::{draining, reason};
 use crate::index::Index;
 use crate::revision::Head;
-use crate::store::{Draft, Effect, Refusal, Store};
+use crate::store::{Author, Draft, Effect, Refusal, Store};
 
 /// Rows in one chunk: one transaction of a few hundred milliseconds, during which no one else writes.
 const MAX_CHUNK_ROWS: usize = 10_000;
@@ -61,6 +61,8 @@ pub struct Answers {
 
 struct Import {
     store: Store,
+    /// Who brings the rows.
+    author: Author,
     /// Set by the first chunk.
     mode: Option<Mode>,
     validations: Arc<Semaphore>,
@@ -101,6 +103,7 @@ impl Imports {
         &self,
         store: Store,
         index: Arc<Index>,
+        author: Author,
         chunks: Streaming<wire::ImportCatalogueRequest>,
     ) -> Result<Answers, Status> {
         let permit = Arc::clone(&self.permits).try_acquire_owned();
@@ -109,7 +112,8 @@ impl Imports {
         let (committed, mut waiting) = mpsc::channel::<Committed>(CHUNKS_AHEAD);
         let (sender, answers) = mpsc::channel(CHUNKS_AHEAD);
         let validations = Arc::clone(&self.validations);
-        let import = Import { store, mode: None, validations, draft: Draft::default(), rows_before: 0 };
+        let (mode, draft, rows_before) = (None, Draft::default(), 0);
+        let import = Import { store, author, mode, validations, draft, rows_before };
         tokio::spawn(import.run(chunks, committed, self.shutdown.clone()));
         tokio::spawn(async move {
             while let Some(outcome) = waiting.recv().await {
@@ -180,7 +184,8 @@ impl Import {
                 }
             }
         }
-        let imported = self.store.import(rows, std::mem::take(&mut self.draft), validate_only).await?;
+        let (draft, author) = (std::mem::take(&mut self.draft), self.author.clone());
+        let imported = self.store.import(rows, draft, validate_only, author).await?;
         self.draft = imported.draft;
         self.rows_before += u64::from(answer.rows);
 

@@ -20,7 +20,7 @@ use super::{parse, render};
 use crate::index::{Index, Reading};
 use crate::metrics::{Decisions, REASONS};
 use crate::revision::Head;
-use crate::store::{Kind, Listing, Store};
+use crate::store::{Kind, Known, Listing, Store};
 
 /// Questions in one batch: about 200 kB of request, and under a millisecond of work.
 const MAX_BATCH_ITEMS: usize = 1_000;
@@ -174,9 +174,11 @@ impl ProductService for ProductHandlers {
         request: Request<wire::GetProductRequest>,
     ) -> Result<Response<wire::GetProductResponse>, Status> {
         let id = parse_id("product_id", ProductId::parse(&request.get_ref().product_id))?;
-        let found: Option<Product> = self.store.get(id).await.map_err(Failure::from)?;
-        let product = found.ok_or_else(|| not_found(Kind::Product, id.as_uuid()))?;
-        Ok(Response::new(wire::GetProductResponse { product: Some(render::product(product)) }))
+        let found: Option<Known<Product>> = self.store.get(id).await.map_err(Failure::from)?;
+        let found = found.ok_or_else(|| not_found(Kind::Product, id.as_uuid()))?;
+        let product = Some(render::product(found.object));
+        let (change_time, changed_by) = render::written(found.written);
+        Ok(Response::new(wire::GetProductResponse { product, change_time, changed_by }))
     }
 
     async fn list_products(
@@ -203,9 +205,11 @@ impl ProductService for ProductHandlers {
         request: Request<wire::GetLocationRequest>,
     ) -> Result<Response<wire::GetLocationResponse>, Status> {
         let id = parse_id("location_id", LocationId::parse(&request.get_ref().location_id))?;
-        let found: Option<Location> = self.store.get(id).await.map_err(Failure::from)?;
-        let location = found.ok_or_else(|| not_found(Kind::Location, id.as_uuid()))?;
-        Ok(Response::new(wire::GetLocationResponse { location: Some(render::location(location)) }))
+        let found: Option<Known<Location>> = self.store.get(id).await.map_err(Failure::from)?;
+        let found = found.ok_or_else(|| not_found(Kind::Location, id.as_uuid()))?;
+        let location = Some(render::location(found.object));
+        let (change_time, changed_by) = render::written(found.written);
+        Ok(Response::new(wire::GetLocationResponse { location, change_time, changed_by }))
     }
 
     async fn list_locations(

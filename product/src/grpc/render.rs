@@ -9,6 +9,8 @@ use prost_types::Timestamp as WireTime;
 use proto::product::v1 as wire;
 use uuid::Uuid;
 
+use crate::store::Written;
+
 pub(super) fn product(product: Product) -> wire::Product {
     wire::Product {
         product_id: product.id.to_string(),
@@ -75,6 +77,12 @@ pub(super) fn rule(rule: Rule) -> wire::Rule {
         version: rule.version,
         deleted: rule.deleted,
     }
+}
+
+/// When and by whom; nobody by an empty name.
+pub(super) fn written(written: Option<Written>) -> (Option<WireTime>, String) {
+    let (at, by) = written.map(|written| (timestamp(written.at), written.by)).unzip();
+    (at, by.flatten().unwrap_or_default())
 }
 
 /// An entry of the feed, without its revision.

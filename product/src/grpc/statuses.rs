@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use chassis::deadline::Deadline;
 use chassis::status::Failure;
+use deliverability::Rule;
 use tonic::{Code, Status};
 use uuid::Uuid;
 
@@ -58,6 +59,14 @@ pub(super) fn reason(refusal: &Refusal) -> &'static str {
 pub(super) fn not_found(kind: Kind, id: Uuid) -> Failure {
     let refusal = Refusal::NotFound { kind, id };
     Failure::new(Code::NotFound, reason(&refusal), refusal.to_string()).resource(kind.noun(), id.to_string())
+}
+
+/// The rule has no such version, or none any more.
+pub(super) fn version_not_found(now: &Rule, version: u32) -> Failure {
+    let message = format!("the rule is at version {}, and version {version} is not kept", now.version);
+    Failure::new(Code::NotFound, "RULE_VERSION_NOT_FOUND", message)
+        .resource(Kind::Rule.noun(), now.id.to_string())
+        .metadata("version", now.version.to_string())
 }
 
 /// A write that did not happen, or whose outcome is not known.

@@ -15,6 +15,7 @@ use deliverability::{
 use sqlx::AssertSqlSafe;
 use uuid::Uuid;
 
+use super::history;
 use super::object::Object;
 use super::postal::PostalClaims;
 use super::rows::selectors;
@@ -193,7 +194,12 @@ impl Draft {
             location.parent.map_or(0, |parent| self.ancestors(parent).count())
         });
         tables::save(connection, &locations, revision).await?;
-        tables::save(connection, &self.rules.changed(), revision).await
+        let rules = self.rules.changed();
+        // A rule that is new has nothing to put aside.
+        let overwritten: Vec<_> =
+            rules.iter().filter(|rule| rule.version > 1).map(|rule| rule.id.as_uuid()).collect();
+        history::put_aside(connection, &overwritten).await?;
+        tables::save(connection, &rules, revision).await
     }
 
     /// Level by level, so one statement a level: a tree is at most MAX_TREE_DEPTH deep.

@@ -1,4 +1,4 @@
-//! Single objects and listings, straight from the tables.
+//! Listings, straight from the tables; `history` reads single objects.
 
 use chassis::database::StoreError;
 use chassis::on_database;
@@ -24,25 +24,6 @@ pub struct Listing {
 // === impl Store ===
 
 impl Store {
-    /// One object, tombstones included.
-    ///
-    /// # Errors
-    /// The database is silent.
-    pub async fn get<T>(&self, id: T::Id) -> Result<Option<T>, StoreError>
-    where
-        T: Shelved,
-    {
-        let database = self.database.clone();
-        let id = T::uuid(id);
-        self.database
-            .run(async move {
-                let mut session = database.read().await?;
-                let found = tables::by_ids::<T>(&mut session.connection(), &[id]).await?;
-                Ok(found.into_iter().next().map(|stored| stored.object))
-            })
-            .await
-    }
-
     /// One page of objects, tombstones included.
     ///
     /// # Errors

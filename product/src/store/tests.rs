@@ -34,6 +34,7 @@ macro_rules! promises {
 }
 
 mod fitting;
+mod history;
 mod imports;
 mod reading;
 mod writes;
@@ -94,11 +95,15 @@ fn range(first: &str, last: &str) -> Option<PostalMatcher> {
 }
 
 async fn create<T: Checked>(store: &Store, object: &T) -> Revision {
-    store.write(Intent::Create(object.clone())).await.unwrap().head.revision
+    store.write(Intent::Create(object.clone()), Author::default()).await.unwrap().head.revision
+}
+
+async fn now<T: Checked>(store: &Store, id: T::Id) -> Option<T> {
+    store.get(id).await.unwrap().map(|known| known.object)
 }
 
 async fn refusal<T: Checked + std::fmt::Debug>(store: &Store, intent: Intent<T>) -> Refusal {
-    match store.write(intent).await {
+    match store.write(intent, Author::default()).await {
         Err(WriteError::Refused(refusal)) => refusal,
         other => panic!("refused, not {other:?}"),
     }
@@ -112,5 +117,5 @@ async fn conflict<T: Checked + std::fmt::Debug>(store: &Store, object: T) -> Con
 }
 
 async fn import(store: &Store, rows: Vec<Change>) -> super::write::Imported {
-    store.import(rows, Draft::default(), false).await.unwrap()
+    store.import(rows, Draft::default(), false, Author::default()).await.unwrap()
 }

@@ -14,6 +14,7 @@ use uuid::Uuid;
 use super::Store;
 use super::checks::Checked;
 use super::draft::Draft;
+use super::history::{self, Author};
 use super::object::Object;
 use super::refusal::Refusal;
 use crate::revision::{Epoch, Head, Revision};
@@ -164,17 +165,17 @@ fn same_content<T: Object>(stored: &T, wanted: &T) -> bool {
 // === impl Store ===
 
 impl Store {
-    /// Carries one intent out.
+    /// Carries one intent of somebody's out.
     ///
     /// # Errors
     /// It does not fit, or the database is silent: then the outcome is not known.
-    pub async fn write<T>(&self, intent: Intent<T>) -> Result<Saved<T>, WriteError>
+    pub async fn write<T>(&self, intent: Intent<T>, author: Author) -> Result<Saved<T>, WriteError>
     where
         T: Checked,
     {
         let store = self.clone();
         let unit = async move {
-            let saved = write(&store, intent).await;
+            let saved = write(&store, intent, &author).await;
             if let Err(WriteError::Store(error)) = &saved {
                 store.database.weigh(error);
             }
@@ -195,10 +196,11 @@ impl Store {
         rows: Vec<Change>,
         draft: Draft,
         validate_only: bool,
+        author: Author,
     ) -> Result<Imported, StoreError> {
         let store = self.clone();
-        let imported =
-            self.database.run(async move { import(&store, rows, draft, validate_only).await }).await?;
+        let unit = async move { import(&store, rows, draft, validate_only, &author).await };
+        let imported = self.database.run(unit).await?;
         self.committed();
         Ok(imported)
     }
@@ -220,7 +222,7 @@ impl Store {
     }
 }
 
-async fn write<T>(store: &Store, intent: Intent<T>) -> Result<Saved<T>, WriteError>
+async fn write<T>(store: &Store, intent: Intent<T>, author: &Author) -> Result<Saved<T>, WriteError>
 where
     T: Checked,
 {
@@ -236,7 +238,7 @@ where
     // What is stored now was there before, or has just been admitted.
     let object =
         T::shelf(&draft).get(id).cloned().ok_or(Refusal::NotFound { kind: T::KIND, id: T::uuid(id) })?;
-    let head = transaction.finish(&draft, false).await?;
+    let head = transaction.finish(&draft, false, author).await?;
     Ok(Saved { object, head })
 }
 
@@ -245,6 +247,7 @@ async fn import(
     rows: Vec<Change>,
     mut draft: Draft,
     validate_only: bool,
+    author: &Author,
 ) -> Result<Imported, StoreError> {
     let mut transaction = WriteTransaction::begin(store).await?;
     let connection = &mut transaction.transaction.connection();
@@ -266,7 +269,7 @@ async fn import(
         Change::Rule(rule) => put(&mut draft, rule),
     };
     let results = rows.into_iter().map(put).collect();
-    let head = transaction.finish(&draft, validate_only).await?;
+    let head = transaction.finish(&draft, validate_only, author).await?;
     Ok(Imported { head, results, draft: if validate_only { draft } else { Draft::default() } })
 }
 
@@ -311,12 +314,19 @@ impl WriteTransaction {
     }
 
     /// Commits what the draft holds; rolls back, and so takes no revision, if it holds nothing.
-    async fn finish(mut self, draft: &Draft, validate_only: bool) -> Result<Head, StoreError> {
+    async fn finish(
+        mut self,
+        draft: &Draft,
+        validate_only: bool,
+        author: &Author,
+    ) -> Result<Head, StoreError> {
         if draft.is_empty() || validate_only {
             self.transaction.rollback().await?;
             return Ok(Head { revision: Revision::new(self.next.revision.number() - 1), ..self.next });
         }
-        draft.save(&mut self.transaction.connection(), self.next.revision).await?;
+        let connection = &mut self.transaction.connection();
+        draft.save(connection, self.next.revision).await?;
+        history::note_author(connection, self.next.revision, author).await?;
         notify(&mut self.transaction).await?;
         self.transaction.commit().await?;
         Ok(self.next)

@@ -22,9 +22,13 @@ async fn a_rule_names_only_what_exists_and_is_in_use(store: &Store) {
     create(store, &milk).await;
     let fine = about_milk();
     create(store, &fine).await;
-    store.write(Intent::<Product>::End { id: milk.id, version: None }).await.unwrap();
+    store.write(Intent::<Product>::End { id: milk.id, version: None }, Author::default()).await.unwrap();
     assert_eq!(conflict(store, about_milk()).await, Conflict::Reference);
-    let deleted = store.write(Intent::<Rule>::End { id: fine.id, version: None }).await.unwrap().object;
+    let deleted = store
+        .write(Intent::<Rule>::End { id: fine.id, version: None }, Author::default())
+        .await
+        .unwrap()
+        .object;
     assert!(deleted.deleted);
 }
 
@@ -60,7 +64,7 @@ async fn a_moved_subtree_must_fit_where_it_goes(store: &Store) {
     let bottom = chain.last().unwrap().id;
     assert_eq!(conflict(store, Location { parent: Some(bottom), ..tree[0].clone() }).await, Conflict::Depth);
     let fits = Location { parent: Some(bottom), ..tree[1].clone() };
-    store.write(Intent::Put(fits)).await.unwrap();
+    store.write(Intent::Put(fits), Author::default()).await.unwrap();
 
     // The same within one chunk, before anything of it is stored.
     let (top, below) = (location(None), location(None));
@@ -83,7 +87,10 @@ async fn a_code_belongs_to_one_location(store: &Store) {
     let renamed = Location { code: Some(Code::parse("NX").unwrap()), ..netherlands.clone() };
     let results = import(store, vec![Change::Location(renamed), Change::Location(named("NL"))]).await.results;
     assert!(results.iter().all(Result::is_ok), "{results:?}");
-    store.write(Intent::<Location>::End { id: netherlands.id, version: None }).await.unwrap();
+    store
+        .write(Intent::<Location>::End { id: netherlands.id, version: None }, Author::default())
+        .await
+        .unwrap();
     create(store, &named("NX")).await;
 }
 
@@ -112,7 +119,7 @@ async fn siblings_share_no_postcodes(store: &Store) {
     let within_one_chunk = [area(prefix("77")), area(prefix("778"))].map(Change::Location);
     let results = import(store, within_one_chunk.to_vec()).await.results;
     assert!(results[0].is_ok() && results[1].is_err(), "{results:?}");
-    store.write(Intent::<Location>::End { id: first.id, version: None }).await.unwrap();
+    store.write(Intent::<Location>::End { id: first.id, version: None }, Author::default()).await.unwrap();
     create(store, &area(prefix("10"))).await;
 }
 

@@ -46,16 +46,16 @@ async fn an_import_that_only_validates_stores_nothing_and_lets_later_chunks_refe
 ) {
     let (world, milk) = (location(None), product("milk"));
     let first = vec![Change::Location(world.clone()), Change::Product(milk.clone())];
-    let checked = store.import(first, Draft::default(), true).await.unwrap();
+    let checked = store.import(first, Draft::default(), true, Author::default()).await.unwrap();
     assert_eq!(checked.results, [Ok(Effect::Created), Ok(Effect::Created)]);
     let second = vec![
         Change::Location(location(Some(world.id))),
         Change::Rule(rule(ProductSelector::Product(milk.id), PlaceSelector::Location(world.id))),
     ];
-    let checked = store.import(second, checked.draft, true).await.unwrap();
+    let checked = store.import(second, checked.draft, true, Author::default()).await.unwrap();
     assert_eq!(checked.results, [Ok(Effect::Created), Ok(Effect::Created)]);
     assert_eq!(store.head().await.unwrap().revision, Revision::ZERO);
-    assert_eq!(store.get::<Product>(milk.id).await.unwrap(), None);
+    assert_eq!(now::<Product>(store, milk.id).await, None);
 }
 
 async fn what_one_chunk_would_free_a_later_one_may_claim(store: &Store) {
@@ -77,9 +77,9 @@ async fn what_one_chunk_would_free_a_later_one_may_claim(store: &Store) {
         Change::Location(area(prefix("101"), &here)),
         Change::Rule(rule(ProductSelector::Any, PlaceSelector::Location(here.id))),
     ];
-    let freed = store.import(frees, Draft::default(), true).await.unwrap();
+    let freed = store.import(frees, Draft::default(), true, Author::default()).await.unwrap();
     assert_eq!(freed.results, [Ok(Effect::Updated), Ok(Effect::Updated)]);
-    let claimed = store.import(claims, freed.draft, true).await.unwrap();
+    let claimed = store.import(claims, freed.draft, true, Author::default()).await.unwrap();
     assert_eq!(claimed.results, [Ok(Effect::Created), Ok(Effect::Created)]);
 }
 
@@ -116,7 +116,7 @@ async fn a_tombstone_stays_as_it_is(store: &Store) {
     let results = import(store, rows).await.results;
     assert_eq!((&results[0], &results[2]), (&Ok(Effect::Created), &Ok(Effect::Unchanged)));
     assert!(matches!(results[1], Err(Refusal::Ended { .. })), "{:?}", results[1]);
-    assert_eq!(store.get::<Product>(gone.id).await.unwrap(), Some(gone));
+    assert_eq!(now(store, gone.id).await, Some(gone));
 }
 
 async fn an_id_that_comes_twice_in_a_chunk_is_stored_below_its_last_parent(store: &Store) {
@@ -128,5 +128,5 @@ async fn an_id_that_comes_twice_in_a_chunk_is_stored_below_its_last_parent(store
     let moved = Location { parent: Some(parent.id), ..moved };
     rows.push(Change::Location(moved.clone()));
     assert!(import(store, rows).await.results.iter().all(Result::is_ok));
-    assert_eq!(store.get::<Location>(moved.id).await.unwrap().unwrap().parent, Some(parent.id));
+    assert_eq!(now::<Location>(store, moved.id).await.unwrap().parent, Some(parent.id));
 }

@@ -17,7 +17,10 @@ async fn the_feed_gives_each_object_once_in_revision_order_whatever_the_page_siz
         create(store, &rule(ProductSelector::Any, PlaceSelector::Location(world.id))).await;
     }
     // It moves up: it comes once, as it is now.
-    store.write(Intent::Put(Location { name: Name::parse("world").unwrap(), ..world })).await.unwrap();
+    store
+        .write(Intent::Put(Location { name: Name::parse("world").unwrap(), ..world }), Author::default())
+        .await
+        .unwrap();
     for limit in [1, 2, 7, 29, 1_000] {
         let (mut cursor, mut seen) = (Cursor::after(Revision::ZERO), Vec::new());
         loop {
