@@ -18,7 +18,7 @@ async fn every_line_of_the_error_table_for_product(database: &impl AsyncFn() -> 
     let shop = open_shop(&service).await;
     malformed_questions_name_every_bad_field(&service).await;
     malformed_objects_name_every_bad_field(&service).await;
-    what_is_not_there_is_named(&service).await;
+    what_is_not_there_is_named(&service, &shop).await;
     what_has_ended_says_so(&service, &shop).await;
     what_is_other_says_so(&service, &shop).await;
     what_does_not_fit_names_the_field(&service, &shop).await;
@@ -119,7 +119,7 @@ async fn malformed_objects_name_every_bad_field(service: &Service) {
     assert_eq!(refused(client.update_product(update).await), malformed(&fields));
 }
 
-async fn what_is_not_there_is_named(service: &Service) {
+async fn what_is_not_there_is_named(service: &Service, shop: &Shop) {
     let (mut asking, mut writing) = (clients::product(service), clients::catalogue(service));
     let nothing = id();
     let missing = |kind: &str| {
@@ -146,8 +146,12 @@ async fn what_is_not_there_is_named(service: &Service) {
     let no_country = Refusal::new(Code::NotFound, "LOCATION_NOT_FOUND").resource("location", "XX");
     assert_eq!(refused(asking.resolve_location(resolve).await), no_country);
 
-    let get = wire::GetRuleRequest { rule_id: nothing.clone() };
-    assert_eq!(refused(writing.get_rule(get).await), missing("rule"));
+    let get = |version| wire::GetRuleRequest { rule_id: nothing.clone(), version };
+    assert_eq!(refused(writing.get_rule(get(0)).await), missing("rule"));
+    assert_eq!(refused(writing.get_rule(get(7)).await), missing("rule"));
+    let get = wire::GetRuleRequest { rule_id: shop.land_rule.clone(), version: 2 };
+    let no_version = Refusal::new(Code::NotFound, "RULE_VERSION_NOT_FOUND").resource("rule", &shop.land_rule);
+    assert_eq!(refused(writing.get_rule(get).await), no_version.metadata("version", "1"));
     let delete = wire::DeleteRuleRequest { rule_id: nothing.clone(), version: 0 };
     assert_eq!(refused(writing.delete_rule(delete).await), missing("rule"));
     let changed = wire::Rule { version: 1, ..rule(&nothing, Effect::Deny, None, &nothing) };

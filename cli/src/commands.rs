@@ -7,6 +7,7 @@ mod export;
 mod import;
 mod place;
 mod resolve;
+mod rule;
 mod status;
 mod up;
 mod watch;
@@ -21,6 +22,7 @@ pub enum Command {
     Up(up::Args),
     Check(check::Args),
     Resolve(resolve::Args),
+    Rule(rule::Args),
     Deliver(deliver::Args),
     Deliveries(deliveries::Args),
     Import(import::Args),
@@ -49,6 +51,7 @@ impl Command {
             Self::Export(args) => on_runtime(export::run(args)),
             Self::Check(args) => on_runtime(check::run(args)),
             Self::Resolve(args) => on_runtime(resolve::run(args)),
+            Self::Rule(args) => on_runtime(rule::run(args)),
             Self::Deliver(args) => on_runtime(deliver::run(args)),
             Self::Deliveries(args) => on_runtime(deliveries::run(args)),
             Self::Watch(args) => on_runtime(watch::run(args)),

@@ -36,6 +36,7 @@ macro_rules! named {
 
 named! {
     product::CanDeliverResponse = "candeliver.product.v1.CanDeliverResponse",
+    product::GetRuleResponse = "candeliver.product.v1.GetRuleResponse",
     product::Change = "candeliver.product.v1.Change",
     product::ImportCatalogueResponse = "candeliver.product.v1.ImportCatalogueResponse",
     product::ImportRow = "candeliver.product.v1.ImportRow",

@@ -23,6 +23,7 @@ fn nobody_at_the_address_ends_with_5_and_says_what_to_do() {
         &["check", PAPERBACK, AMSTERDAM, "--product", &url][..],
         &["deliver", PAPERBACK, AMSTERDAM, "--delivery", &url],
         &["deliveries", "--delivery", &url],
+        &["rule", PAPERBACK, "--product", &url],
         &["export", "--product", &url],
         &["watch", "--product", &url],
     ] {
