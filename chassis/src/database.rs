@@ -4,6 +4,7 @@
 //! the next borrower works in. So every unit of work is a task on the store's runtime, which outlives serving: its
 //! caller may give up, the unit finishes what it began.
 
+mod backup;
 mod error;
 mod figures;
 mod migrate;

@@ -1,6 +1,7 @@
 //! What the Product service can be told: flags, each with a variable.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use chassis::database::DatabaseSettings;
@@ -51,10 +52,16 @@ pub struct Args {
 }
 
 /// What the program does instead of serving.
-#[derive(Subcommand, Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Subcommand, Clone, Debug, PartialEq, Eq)]
 pub enum Command {
     /// Bring the database's tables up to date, and end.
     Migrate,
+    /// Copy the database into a file, while the service goes on, and end. SQLite only: for PostgreSQL it names the command.
+    Backup {
+        /// The file to make; it must not be there yet.
+        #[arg(long, value_name = "FILE")]
+        to: PathBuf,
+    },
     /// Start a new epoch, and end: the last step of restoring a backup. Every revision token given out so far is refused
     /// from then on, and running processes load the catalogue anew.
     NewEpoch,

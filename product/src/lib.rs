@@ -43,14 +43,22 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     telemetry::init(&args.log);
     let shutdown = Shutdown::on_signals(args.server.exit_with_stdin)?;
     let runtime = database::start_runtime()?;
+    if let Some(Command::Backup { to }) = &args.command {
+        // The database is taken as it is: nothing is migrated that is about to be copied.
+        runtime.block_on(args.database.back_up(to))?;
+        println!("the database is copied to {}", to.display());
+        return Ok(());
+    }
     let exporting = trace::start(&args.trace, "product", runtime.handle())?;
     let store = runtime.block_on(open(args))?;
-    match args.command {
+    match &args.command {
         Some(Command::Migrate) => println!("the tables are up to date"),
         Some(Command::NewEpoch) => {
             let head = runtime.block_on(store.new_epoch())?;
             println!("the catalogue is under epoch {} at revision {}", head.epoch, head.revision);
         }
+        // Done above, without a store.
+        Some(Command::Backup { .. }) => {}
         None => {
             let tls = args.tls.load(&[proto::product::FILE_DESCRIPTOR_SET])?;
             let calls = TcpListener::bind(args.listen)

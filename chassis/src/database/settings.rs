@@ -40,17 +40,13 @@ impl DatabaseSettings {
     /// # Errors
     /// A setting is missing or wrong, the database is silent, or its tables are not what they must be.
     pub async fn open(&self, migrator: &Migrator, told_to_migrate: bool) -> Result<Database, StoreError> {
-        let url =
-            secret_from("database-url", self.database_url.as_deref(), self.database_url_file.as_deref())
-                .map_err(|error| StoreError::Setting(error.to_string()))?;
-        let setting =
-            |why: &str| StoreError::Setting(format!("--database-url (CANDELIVER_DATABASE_URL) {why}"));
-        let url = url.ok_or_else(|| setting("must name the database: sqlite://FILE or postgres://…"))?;
         let database =
-            Database::connect(&url, self.database_connections).await.map_err(|error| match error {
-                StoreError::Setting(why) => setting(&why),
-                other => other,
-            })?;
+            Database::connect(&self.url()?, self.database_connections).await.map_err(
+                |error| match error {
+                    StoreError::Setting(why) => setting(&why),
+                    other => other,
+                },
+            )?;
         if self.no_migrate && !told_to_migrate {
             database.check_schema(migrator).await?;
         } else {
@@ -58,4 +54,15 @@ impl DatabaseSettings {
         }
         Ok(database)
     }
+
+    pub(super) fn url(&self) -> Result<String, StoreError> {
+        let url =
+            secret_from("database-url", self.database_url.as_deref(), self.database_url_file.as_deref())
+                .map_err(|error| StoreError::Setting(error.to_string()))?;
+        url.ok_or_else(|| setting("must name the database: sqlite://FILE or postgres://…"))
+    }
+}
+
+fn setting(why: &str) -> StoreError {
+    StoreError::Setting(format!("--database-url (CANDELIVER_DATABASE_URL) {why}"))
 }
