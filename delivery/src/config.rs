@@ -1,6 +1,7 @@
 //! What the Delivery service can be told: flags, each with a variable.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use chassis::database::DatabaseSettings;
@@ -15,6 +16,8 @@ use crate::server::Rules;
 // Upper bounds keep slips of the pen (milliseconds for seconds) from becoming settings.
 const MAX_SECONDS: u64 = 31_536_000;
 const MAX_PENDING: i64 = 1_000_000;
+const MIN_ARCHIVE_DAYS: i64 = 7;
+const MAX_ARCHIVE_DAYS: i64 = 36_500;
 
 /// Flags of the Delivery service.
 #[derive(ClapArgs, Clone, Debug)]
@@ -75,10 +78,44 @@ pub struct Args {
 }
 
 /// What the program does instead of serving.
-#[derive(Subcommand, Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Subcommand, Clone, Debug, PartialEq, Eq)]
 pub enum Command {
     /// Bring the database's tables up to date, and end.
     Migrate,
+    /// Copy the database into a file, while the service goes on, and end. SQLite only: for PostgreSQL it names the command.
+    Backup {
+        /// The file to make; it must not be there yet.
+        #[arg(long, value_name = "FILE")]
+        to: PathBuf,
+    },
+    /// Write deliveries that have long been final into a file, as lines of JSON, remove them, and end. Services may go on
+    /// meanwhile, and so may another archive into another file. Nothing is removed before its line is on disk; run again after
+    /// an end half way, it goes on in the same file. What was archived is gone for all callers, and its id is free again.
+    Archive(ArchiveSettings),
+}
+
+/// What to archive, and where to.
+#[derive(ClapArgs, Clone, Debug, PartialEq, Eq)]
+pub struct ArchiveSettings {
+    /// How long ago the last change of a delivery must be, in days. At least 7: a caller that sends a create again, because
+    /// its outcome was unknown, must find what the first one made.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(MIN_ARCHIVE_DAYS..=MAX_ARCHIVE_DAYS))]
+    pub older_than_days: u32,
+
+    /// The file that lines are added to; made if missing. A delivery may have a line in it twice, after an end half way:
+    /// both are the same.
+    #[arg(long, value_name = "FILE")]
+    pub to: PathBuf,
+}
+
+// === impl ArchiveSettings ===
+
+impl ArchiveSettings {
+    /// How long ago the last change must be.
+    #[must_use]
+    pub fn older_than(&self) -> Duration {
+        Duration::from_secs(u64::from(self.older_than_days) * 24 * 60 * 60)
+    }
 }
 
 // === impl Args ===
@@ -131,6 +168,15 @@ mod tests {
         ] {
             assert!(Cli::try_parse_from([&["delivery"], &bad[..]].concat()).is_err(), "{bad:?}");
         }
+    }
+
+    #[test]
+    fn what_a_caller_may_still_ask_for_again_is_not_archived() {
+        let archive = |days| ["delivery", "archive", "--older-than-days", days, "--to", "file"];
+        assert!(Cli::try_parse_from(archive("6")).is_err());
+        let args = Cli::try_parse_from(archive("7")).unwrap().args;
+        let Some(Command::Archive(settings)) = args.command else { panic!("{args:?}") };
+        assert_eq!(settings.older_than(), Duration::from_secs(604_800));
     }
 
     #[test]

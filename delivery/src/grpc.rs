@@ -3,7 +3,7 @@
 
 mod delivery_service;
 mod parse;
-mod render;
+pub(crate) mod render;
 mod statuses;
 
 pub use delivery_service::DeliveryHandlers;

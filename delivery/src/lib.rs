@@ -10,9 +10,11 @@
 //! | how Product is asked | `products.rs`, `products/` |
 //! | who asks again later | `verifier.rs` |
 //! | what it tells on its metrics page | `metrics.rs`, `metrics/` |
+//! | how they leave, long after they are over | `archive.rs`, `archive/` |
 //! | how deliveries are kept | `store.rs`, `store/`, `migrations/` |
 //! | how calls are answered | `grpc.rs`, `grpc/` |
 
+pub mod archive;
 mod config;
 mod create;
 mod dispatch;
@@ -34,7 +36,7 @@ use chassis::server::Listeners;
 use chassis::shutdown::Shutdown;
 use chassis::{telemetry, trace};
 
-pub use config::{Args, Command};
+pub use config::{ArchiveSettings, Args, Command};
 pub use create::DeferLimits;
 use products::Product;
 pub use server::{Rules, SERVICE_NAMES, serve};
@@ -48,10 +50,24 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     telemetry::init(&args.log);
     let shutdown = Shutdown::on_signals(args.server.exit_with_stdin)?;
     let runtime = database::start_runtime()?;
+    if let Some(Command::Backup { to }) = &args.command {
+        // The database is taken as it is: nothing is migrated that is about to be copied.
+        runtime.block_on(args.database.back_up(to))?;
+        println!("the database is copied to {}", to.display());
+        return Ok(());
+    }
     let exporting = trace::start(&args.trace, "delivery", runtime.handle())?;
     let store = runtime.block_on(open(args))?;
-    match args.command {
+    match &args.command {
         Some(Command::Migrate) => println!("the tables are up to date"),
+        // Done above, without a store.
+        Some(Command::Backup { .. }) => {}
+        Some(Command::Archive(settings)) => {
+            let older_than = time::before(time::now(), settings.older_than());
+            let archived =
+                runtime.block_on(archive::archive(&store, older_than, &settings.to, &shutdown, report))?;
+            println!("archived {archived} deliveries into {}", settings.to.display());
+        }
         None => {
             let product = Product::new(&args.product)?;
             let tls = args.tls.load(&[proto::delivery::FILE_DESCRIPTOR_SET])?;
@@ -67,6 +83,11 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     exporting.end();
     database::end(runtime, store.database());
     Ok(())
+}
+
+/// How far an archive has come, for who waits for it.
+fn report(archived: u64) {
+    eprintln!("archived {archived} deliveries so far");
 }
 
 async fn open(args: &Args) -> Result<Store, StoreError> {

@@ -7,12 +7,14 @@
 //! | how its state changes | `transition.rs` |
 //! | how what queues up is read and committed together | `queue.rs`, `writer.rs`, `writer/` |
 //! | how verifiers share what is PENDING, and how much that is | `verify.rs`, `pending.rs` |
+//! | how those that are long over are removed | `archive.rs` |
 //! | how deliveries are found | `read.rs`, `list.rs` |
 //!
 //! Each method is one unit of work on the store's runtime, done to its end whatever becomes of the caller, or part of a
 //! batch there, which leaves out whoever gave up before it began. Time is an argument, but for whether a decision still
 //! holds: `writer/creates.rs` looks at the clock before the insert, `writer/attempt.rs` before COMMIT.
 
+mod archive;
 mod commits;
 mod create;
 mod fault;
@@ -34,6 +36,7 @@ use chassis::metrics::Collector;
 use sqlx::migrate::Migrator;
 use tokio::sync::Notify;
 
+pub use archive::{Finals, Place};
 use commits::CommitMetrics;
 pub use commits::Commits;
 pub use create::Created;

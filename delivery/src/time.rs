@@ -18,6 +18,13 @@ pub fn after(instant: Timestamp, while_: Duration) -> Timestamp {
     from_micros(instant.unix_micros().saturating_add(micros))
 }
 
+/// A while before an instant; the beginning of time if that is nearer.
+#[must_use]
+pub fn before(instant: Timestamp, while_: Duration) -> Timestamp {
+    let micros = i64::try_from(while_.as_micros()).unwrap_or(i64::MAX);
+    from_micros(instant.unix_micros().saturating_sub(micros))
+}
+
 /// How long ago an instant was; nothing if it is to come.
 #[must_use]
 pub fn age(instant: Timestamp, now: Timestamp) -> Duration {
@@ -40,6 +47,7 @@ mod tests {
         let later = after(now, Duration::from_secs(5));
         assert_eq!(age(now, later), Duration::from_secs(5));
         assert_eq!(age(later, now), Duration::ZERO);
+        assert_eq!(before(later, Duration::from_secs(5)), now);
     }
 
     #[test]
@@ -47,5 +55,6 @@ mod tests {
         let end = after(now(), Duration::MAX);
         assert_eq!(end.unix_micros(), MAX_UNIX_MICROS);
         assert_eq!(after(end, Duration::from_secs(1)), end);
+        assert_eq!(before(end, Duration::MAX).unix_micros(), 0);
     }
 }

@@ -6,6 +6,8 @@ mod cutting_proxy;
 #[path = "support/databases.rs"]
 mod databases;
 
+#[path = "store/archiving.rs"]
+mod archiving;
 #[path = "store/committing.rs"]
 mod committing;
 #[path = "store/creating.rs"]

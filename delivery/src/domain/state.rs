@@ -67,6 +67,10 @@ impl State {
         Self::Cancelled,
     ];
 
+    /// Those that no transition leads on from.
+    pub const FINAL: [Self; 5] =
+        [Self::Rejected, Self::Expired, Self::Delivered, Self::Returned, Self::Cancelled];
+
     /// Where `transition` leads from here, if it may.
     #[must_use]
     pub fn after(self, transition: Transition) -> Option<Self> {
@@ -164,10 +168,9 @@ mod tests {
 
     #[test]
     fn what_is_final_stays() {
-        let ends = [State::Rejected, State::Expired, State::Delivered, State::Returned, State::Cancelled];
         for state in State::ALL {
             let leads_on = Transition::ALL.iter().any(|transition| state.after(*transition).is_some());
-            assert_eq!(leads_on, !ends.contains(&state), "{state:?}");
+            assert_eq!(leads_on, !State::FINAL.contains(&state), "{state:?}");
         }
     }
 

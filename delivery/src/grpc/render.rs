@@ -6,7 +6,7 @@ use proto::delivery::v1 as wire;
 
 use crate::domain::{Admission, Delivery, Evidence, ExternalReference, Source, State};
 
-pub(super) fn delivery(delivery: Delivery) -> wire::Delivery {
+pub(crate) fn delivery(delivery: Delivery) -> wire::Delivery {
     let order = delivery.order;
     wire::Delivery {
         delivery_id: delivery.id.to_string(),
