@@ -3,6 +3,7 @@
 mod support;
 
 mod a_crash_of_the_database_loses_nothing;
+mod a_backup_is_restored_by_the_documented_steps;
 mod a_decision_is_explained_after_its_rules_have_changed;
 mod a_delivery_needs_a_deliverable_product;
 mod a_fault_proxy_does_what_it_is_told;
