@@ -24,6 +24,7 @@ mod an_import_killed_half_way_and_run_again_is_complete;
 mod an_order_is_one_trace_from_caller_to_verdict;
 mod an_outage_never_becomes_a_no;
 mod an_unknown_product_is_a_decision_not_an_error;
+mod archived_deliveries_leave_a_running_service;
 mod certificates_and_authorities_are_replaced_under_load;
 mod connections_that_are_ended_fail_no_create;
 mod each_caller_may_do_what_the_access_file_says;
