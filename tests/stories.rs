@@ -4,6 +4,7 @@ mod support;
 
 mod a_crash_of_the_database_loses_nothing;
 mod a_backup_is_restored_by_the_documented_steps;
+mod a_caller_over_its_limits_harms_nobody_else;
 mod a_decision_is_explained_after_its_rules_have_changed;
 mod a_delivery_needs_a_deliverable_product;
 mod a_fault_proxy_does_what_it_is_told;

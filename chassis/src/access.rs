@@ -1,14 +1,18 @@
-//! Who may call what: one table for a server, from its access file. What it does not name is refused.
+//! Who may call what, and how much: one table for a server, from its access file. What it does not name is refused.
+
+mod quota;
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
+use http::HeaderMap;
 use prost::Message;
 use prost_types::FileDescriptorSet;
 use serde::Deserialize;
 use thiserror::Error;
+use tokio::time::Instant;
 use tonic::Code;
 use tonic_health::pb::health_server::SERVICE_NAME as HEALTH;
 use tonic_reflection::pb::v1::server_reflection_server::SERVICE_NAME as REFLECTION;
@@ -16,10 +20,19 @@ use tonic_reflection::pb::v1alpha::server_reflection_server::SERVICE_NAME as REF
 
 use crate::identity::Identity;
 use crate::status::Failure;
+use quota::Quota;
+pub(crate) use quota::{Entered, Refused};
 
-/// The table: what may be called, and by whom.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Access(Vec<Line>);
+/// Whom a quota is for that stands for all others: no identity is written so.
+const EVERYBODY_ELSE: &str = "*";
+
+/// The table: what may be called, by whom, and how much.
+#[derive(Clone, Debug)]
+pub struct Access {
+    lines: Vec<Line>,
+    /// Who has none may take what the process has.
+    quotas: BTreeMap<Identity, Arc<Quota>>,
+}
 
 /// Who may call one rpc, or a service with all its rpcs.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,6 +66,14 @@ pub enum AccessError {
     /// It names somebody who can't be.
     #[error("{0}")]
     Identity(String),
+    /// It limits somebody by nothing, or by too little or too much, or somebody who may not call anything.
+    #[error("[limits.{name:?}] {problem}")]
+    Limits {
+        /// Whom.
+        name: String,
+        /// What is wrong.
+        problem: String,
+    },
 }
 
 /// The file as it is written.
@@ -60,6 +81,8 @@ pub enum AccessError {
 #[serde(deny_unknown_fields)]
 struct Written {
     allow: BTreeMap<String, Vec<String>>,
+    #[serde(default)]
+    limits: BTreeMap<String, quota::Written>,
 }
 
 /// Who is at the other end of a connection.
@@ -83,6 +106,7 @@ struct Granted {
     identity: Option<Identity>,
     /// Of each service, in the order in which they were asked for.
     services: Vec<Grant>,
+    quota: Option<Arc<Quota>>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -127,13 +151,15 @@ impl Access {
             let known = services.into_keys().collect::<Vec<_>>().join(", ");
             return Err(AccessError::Unknown { unknown: unknown.join(", "), known });
         }
-        Ok(Self(lines))
+        let quotas = quotas(&lines, written.limits)?;
+        Ok(Self { lines, quotas })
     }
 
     /// What an identity may call of a service.
     fn grant(&self, service: &str, identity: &Identity) -> Grant {
         let mut methods = Vec::new();
-        for line in self.0.iter().filter(|line| line.service == service && line.identities.contains(identity))
+        for line in
+            self.lines.iter().filter(|line| line.service == service && line.identities.contains(identity))
         {
             match &line.method {
                 None => return Grant::Everything,
@@ -145,8 +171,42 @@ impl Access {
 
     /// Whether an identity may call anything.
     fn names(&self, identity: &Identity) -> bool {
-        self.0.iter().any(|line| line.identities.contains(identity))
+        self.lines.iter().any(|line| line.identities.contains(identity))
     }
+
+    /// How many calls were refused because their callers had reached their limits; `None`: nobody has any.
+    pub(crate) fn refused(&self) -> Option<Refused> {
+        let refused = self.quotas.values().map(|quota| quota.refused());
+        refused.reduce(|sum, one| Refused {
+            in_flight: sum.in_flight + one.in_flight,
+            per_second: sum.per_second + one.per_second,
+        })
+    }
+}
+
+/// A quota of its own for each identity that has a line, or, if there is one for everybody else, that may call anything.
+fn quotas(
+    lines: &[Line],
+    mut written: BTreeMap<String, quota::Written>,
+) -> Result<BTreeMap<Identity, Arc<Quota>>, AccessError> {
+    let problem = |name: &str, problem: String| AccessError::Limits { name: name.to_owned(), problem };
+    for (name, quota) in &written {
+        quota.problem().map_or(Ok(()), |told| Err(problem(name, told)))?;
+    }
+    let everybody_else = written.remove(EVERYBODY_ELSE);
+    let mut limits = BTreeMap::new();
+    for identity in lines.iter().flat_map(|line| &line.identities) {
+        limits.extend(everybody_else.map(|quota| (identity.clone(), quota)));
+    }
+    for (name, quota) in written {
+        let identity = Identity::parse(&name).map_err(AccessError::Identity)?;
+        if !lines.iter().any(|line| line.identities.contains(&identity)) {
+            return Err(problem(&name, "limits somebody whom [allow] does not name".to_owned()));
+        }
+        limits.insert(identity, quota);
+    }
+    let quota = |(identity, quota): (Identity, _)| (identity.clone(), Arc::new(Quota::new(identity, quota)));
+    Ok(limits.into_iter().map(quota).collect())
 }
 
 /// The services of some encoded descriptors, each with its methods.
@@ -182,7 +242,8 @@ impl Caller {
             (_, None) => Grant::Methods(Vec::new()),
         };
         let services = services.map(grant).collect();
-        Grants(Some(Arc::new(Granted { has_certificate, identity, services })))
+        let quota = identity.as_ref().and_then(|identity| access.quotas.get(identity).cloned());
+        Grants(Some(Arc::new(Granted { has_certificate, identity, services, quota })))
     }
 }
 
@@ -201,6 +262,17 @@ impl Grants {
             Some(Grant::Everything) => true,
             Some(Grant::Methods(methods)) => methods.iter().any(|allowed| allowed == method),
             None => false,
+        }
+    }
+
+    /// Takes the right to one more call, of all that this caller makes.
+    ///
+    /// # Errors
+    /// The caller has reached its limits: the headers are the call's whole answer.
+    pub(crate) fn enter(&self) -> Result<Entered, HeaderMap> {
+        match self.0.as_ref().and_then(|granted| granted.quota.as_ref()) {
+            Some(quota) => quota.enter(Instant::now),
+            None => Ok(Entered::freely()),
         }
     }
 
@@ -285,6 +357,26 @@ mod tests {
     }
 
     #[test]
+    fn each_caller_has_limits_of_its_own_by_its_line_or_by_that_for_everybody_else() {
+        let allow = "[allow]\n\"test.Shop\" = [\"owner\", \"guest\", \"other\"]\n";
+        let limits = "[limits.owner]\ncalls_per_second = 3\n[limits.\"*\"]\ncalls_in_flight = 1\n";
+        let access = Arc::new(parse(&format!("{allow}{limits}")).unwrap());
+        let entered = |name: &str| {
+            let caller = Caller::Known(Arc::clone(&access), Identity::parse(name).ok());
+            let grants = caller.grants(["test.Shop"].into_iter());
+            let entered: Vec<_> = (0..5).filter_map(|_| grants.enter().ok()).collect();
+            entered.len()
+        };
+        assert_eq!(["owner", "guest", "other"].map(entered), [3, 1, 1]);
+        assert_eq!(entered("guest"), 1, "what ended is given back");
+        assert_eq!(access.refused(), Some(Refused { in_flight: 12, per_second: 2 }));
+        let free = Arc::new(parse(&format!("{allow}[limits.owner]\ncalls_per_second = 3")).unwrap());
+        let guest = Caller::Known(free, Identity::parse("guest").ok()).grants([].into_iter());
+        assert!((0..100).all(|_| guest.enter().is_ok()));
+        assert_eq!(parse(allow).unwrap().refused(), None);
+    }
+
+    #[test]
     fn a_slip_of_the_pen_is_no_access_file() {
         for bad in [
             "",
@@ -294,6 +386,12 @@ mod tests {
             "[allow]\n\"test.Shop\" = [\"*\"]",
             "[allow]\n\"test.Shop\" = [\"\"]",
             "[allow]\n\"test.Shop\" = []\n[deny]",
+            "[allow]\n\"test.Shop\" = [\"owner\"]\n[limits.owner]",
+            "[allow]\n\"test.Shop\" = [\"owner\"]\n[limits.owner]\ncalls_per_second = 0",
+            "[allow]\n\"test.Shop\" = [\"owner\"]\n[limits.owner]\ncalls_in_flight = 1000001",
+            "[allow]\n\"test.Shop\" = [\"owner\"]\n[limits.owner]\ncalls_per_minute = 5",
+            "[allow]\n\"test.Shop\" = [\"owner\"]\n[limits.guest]\ncalls_per_second = 5",
+            "[allow]\n\"test.Shop\" = [\"owner\"]\n[limits.\"no body\"]\ncalls_per_second = 5",
         ] {
             assert!(parse(bad).is_err(), "{bad}");
         }

@@ -8,6 +8,7 @@ use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 use tonic::Code;
 
+use crate::access::Refused;
 use crate::connections::ConnectionLimits;
 use crate::metrics::{Collector, DescriptorEncoder, Registry, counter, gauge};
 use crate::services::{CallLimits, Total};
@@ -58,7 +59,14 @@ impl Collector for ServerMetrics {
 fn secured(page: &mut DescriptorEncoder<'_>, tls: &ServerTls) -> fmt::Result {
     tls::of_files(page, Some(tls.not_after()), tls.failed_reloads())?;
     let handshakes = "Connections that were closed because their TLS handshake failed or took too long";
-    counter(page, "tls_handshakes_failed", handshakes, tls.failed_handshakes())
+    counter(page, "tls_handshakes_failed", handshakes, tls.failed_handshakes())?;
+    let Some(Refused { in_flight, per_second }) = tls.refused_calls() else { return Ok(()) };
+    let help = "Calls refused because their caller had reached a limit of the access file, by which";
+    let mut refused = page.encode_descriptor("calls_limited", help, None, MetricType::Counter)?;
+    for (limit, count) in [("calls_in_flight", in_flight), ("calls_per_second", per_second)] {
+        ConstCounter::new(count).encode(refused.encode_family(&[("limit", limit)])?)?;
+    }
+    Ok(())
 }
 
 fn in_flight_by_method(page: &mut DescriptorEncoder<'_>, totals: &[Total]) -> fmt::Result {

@@ -10,6 +10,7 @@ use tonic::Code;
 use super::dispatch::Mounted;
 use super::figures::Place;
 use super::reply::Reply;
+use crate::access::Entered;
 use crate::deadline::Deadline;
 use crate::status::Failure;
 use crate::trace::{Served, Trace};
@@ -30,6 +31,8 @@ pub(super) struct Around {
     streams_end: Option<Instant>,
     /// As long as there is no answer, a call that ends was given up by its caller.
     code: Code,
+    /// Its place among its caller's calls.
+    _entered: Entered,
     /// Whether the handler has answered: then the method is one that the service knows, unless the code says that it is not.
     is_answered: bool,
 }
@@ -59,6 +62,7 @@ impl Around {
             deadline_is_callers: false,
             streams_end,
             code: Code::Cancelled,
+            _entered: Entered::freely(),
             is_answered: false,
         }
     }
@@ -73,6 +77,12 @@ impl Around {
     /// With its place in a trace.
     pub(super) fn traced(mut self, served: Option<Served>) -> Self {
         self.served = served;
+        self
+    }
+
+    /// One of its caller's calls until its end.
+    pub(super) fn entered(mut self, entered: Entered) -> Self {
+        self._entered = entered;
         self
     }
 

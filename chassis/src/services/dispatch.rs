@@ -14,7 +14,7 @@ use super::call::Call;
 use super::limits::Counted;
 use super::reply::Reply;
 use super::{Serve, Services};
-use crate::access::{Caller, Grants};
+use crate::access::{Caller, Entered, Grants};
 use crate::deadline::{self, InvalidTimeout};
 use crate::status::{Failure, Violation};
 use crate::trace::Served;
@@ -98,7 +98,18 @@ impl hyper::service::Service<Request<Incoming>> for Dispatch {
             return Call::refused(refusal.into_status().into_http());
         }
 
-        // 4. The service's load limit, before anything is spent on the call. Health and reflection have none: a probe that
+        // 4. What this caller may take at most, before the load limit, so that one that calls too much takes no place from the
+        //    others. A call that is refused after this has been one of its calls all the same.
+        let entered = if mounted.counted.is_limited() { self.grants.enter() } else { Ok(Entered::freely()) };
+        let entered = match entered {
+            Ok(entered) => entered,
+            Err(headers) => {
+                mounted.counted.turn_away(method, Code::ResourceExhausted);
+                return Call::refused_with_headers(headers);
+            }
+        };
+
+        // 5. The service's load limit, before anything is spent on the call. Health and reflection have none: a probe that
         //    is shed looks like a dead process. The permit is held until the answer has ended or was given up, which is
         //    when the call is counted and its span ends.
         if !mounted.counted.enter() {
@@ -106,9 +117,9 @@ impl hyper::service::Service<Request<Incoming>> for Dispatch {
         }
         // Probes come every few seconds and tell nothing.
         let served = mounted.counted.is_limited().then(|| Served::begin(request.headers(), path)).flatten();
-        let around = Around::new(mounted, method, self.streams_end).traced(served);
+        let around = Around::new(mounted, method, self.streams_end).traced(served).entered(entered);
 
-        // 5. The deadline, which the handler can read. A caller whose time is over already is not worth the handler's.
+        // 6. The deadline, which the handler can read. A caller whose time is over already is not worth the handler's.
         let timeout = match deadline::grpc_timeout(request.headers()) {
             Err(InvalidTimeout) => return Call::refused(around.refused(invalid_timeout())),
             Ok(Some(Duration::ZERO)) => return Call::refused(around.refused(Failure::deadline_exceeded())),
@@ -116,7 +127,7 @@ impl hyper::service::Service<Request<Incoming>> for Dispatch {
         };
         let around = around.under_deadline(timeout, self.timeout);
 
-        // 6. The handler, its panics caught. On its way out each status without details is completed, whether it stands
+        // 7. The handler, its panics caught. On its way out each status without details is completed, whether it stands
         //    in the head or in the trailers.
         Call::run(around, mounted.service.serve(request), self.grants.identity())
     }

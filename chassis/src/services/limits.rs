@@ -109,6 +109,11 @@ impl Counted {
         self.load.as_ref().is_none_or(|load| load.enter())
     }
 
+    /// Whether its calls can be refused because there are too many.
+    pub(super) fn is_limited(&self) -> bool {
+        self.load.is_some()
+    }
+
     /// Counts a call that did not get in; the headers are its whole answer.
     pub(super) fn refuse(&self, method: &str) -> HeaderMap {
         let place = self.figures.place(method);
@@ -116,7 +121,7 @@ impl Counted {
         self.load.as_ref().map(|load| load.refusal()).unwrap_or_default()
     }
 
-    /// Counts a call that its caller may not make.
+    /// Counts a call that its caller may not make, or not now.
     pub(super) fn turn_away(&self, method: &str, code: Code) {
         self.figures.count(self.figures.place(method), None, code, Duration::ZERO);
     }

@@ -11,7 +11,7 @@ use tokio_rustls::TlsAcceptor;
 use super::certificate;
 use super::files::{Contents, Files, TlsError};
 use super::watched::Watched;
-use crate::access::{Access, Caller};
+use crate::access::{Access, Caller, Refused};
 use crate::connections::Seldom;
 use crate::identity::Identity;
 
@@ -71,6 +71,11 @@ impl ServerTls {
     /// How many handshakes have failed.
     pub(crate) fn failed_handshakes(&self) -> u64 {
         self.failed.handshakes.load(Ordering::Relaxed)
+    }
+
+    /// How many calls were refused because their callers had reached their limits; `None`: nobody has any.
+    pub(crate) fn refused_calls(&self) -> Option<Refused> {
+        self.access.as_ref()?.refused()
     }
 
     /// The last second in which the certificate holds that is shown, in seconds since 1970.

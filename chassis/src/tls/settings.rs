@@ -34,7 +34,8 @@ pub struct TlsSettings {
 
     /// Who may call what: a TOML file with a table [allow], of which each line names an rpc ("package.Service/Method") or a
     /// service ("package.Service") and a list of who may call it: what their certificates name, a SPIFFE id
-    /// ("spiffe://...") or, where there is none, a DNS name. Who is not named may do nothing. Read at start.
+    /// ("spiffe://...") or, where there is none, a DNS name. Who is not named may do nothing. A table [limits."who"] bounds the
+    /// calls_in_flight and calls_per_second of one of them, [limits."*"] those of each of the others. Read at start.
     #[arg(long = ACCESS, env = "CANDELIVER_ACCESS_FILE", value_name = "FILE")]
     pub access_file: Option<PathBuf>,
 }

@@ -1,10 +1,13 @@
 //! Who may call what: nobody nothing, everybody what the table says, and handlers know who calls.
 
+use std::time::Duration;
+
 use chassis::settings::ServerSettings;
 use chassis::tls::TlsSettings;
 use tonic::{Code, Request, Status};
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_client::HealthClient;
+use tonic_types::StatusExt;
 
 use crate::harness::pki::{Pair, Pki};
 use crate::harness::{Client, Wire, listed_by, refusal, secured, soon};
@@ -120,6 +123,53 @@ async fn a_call_that_is_not_allowed_takes_no_place_from_others_and_is_counted() 
     let status = client.tell("hang", None).await.unwrap_err();
     assert_eq!(status.code(), Code::PermissionDenied, "and not RESOURCE_EXHAUSTED");
     assert_eq!(wire.calls.in_flight(), 1);
+}
+
+#[tokio::test]
+async fn a_caller_with_as_many_calls_in_flight_as_it_may_is_refused_and_others_go_on() {
+    let pki = Pki::new();
+    let table =
+        "\"test.Script\" = [\"busy.test\", \"other.test\"]\n[limits.\"busy.test\"]\ncalls_in_flight = 1";
+    let wire = Wire::secured(&ServerSettings::default(), secured::load(&secured::mutual(&pki, table)));
+    let busy = client(&pki, &wire, Some(pki.issue("busy", &["busy.test"]))).await;
+    let again = client(&pki, &wire, Some(pki.issue("busy", &["busy.test"]))).await;
+    let other = client(&pki, &wire, Some(pki.issue("other", &["other.test"]))).await;
+    let waiting = busy.saying("wait");
+    wire.script.until_running(1).await;
+    for client in [&busy, &again] {
+        let status = client.say("hello").await.unwrap_err();
+        assert_eq!(refusal(&status), (Code::ResourceExhausted, "IDENTITY_LIMITED".to_owned()));
+        let info = status.get_details_error_info().unwrap();
+        assert_eq!(info.metadata.get("limit").map(String::as_str), Some("calls_in_flight"));
+        assert!(status.get_details_retry_info().is_some_and(|info| info.retry_delay.is_some()));
+    }
+    assert_eq!(other.say("hello").await.unwrap(), "hello");
+    let mut health = HealthClient::with_origin(busy.service(), Client::origin());
+    soon(health.check(Request::new(HealthCheckRequest::default()))).await.unwrap();
+    wire.script.open_the_gate();
+    assert_eq!(soon(waiting).await.unwrap().unwrap(), "waited");
+    assert_eq!(again.say("hello").await.unwrap(), "hello", "the place is free again");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_caller_gets_as_many_calls_in_a_second_as_it_may() {
+    let pki = Pki::new();
+    let table = "\"test.Script\" = [\"a.test\"]\n[limits.\"*\"]\ncalls_per_second = 3";
+    let wire = Wire::secured(&ServerSettings::default(), secured::load(&secured::mutual(&pki, table)));
+    let client = client(&pki, &wire, Some(pki.issue("a", &["a.test"]))).await;
+    // A call is paid for in 334 ms; no more than a second's worth is saved up.
+    for (millis, worth) in [(0, 3), (333, 0), (1, 1), (1_000, 3), (60_000, 3)] {
+        tokio::time::advance(Duration::from_millis(millis)).await;
+        let mut entered = 0;
+        let status = loop {
+            match client.say("hello").await {
+                Ok(_) => entered += 1,
+                Err(status) => break status,
+            }
+        };
+        assert_eq!(entered, worth, "after {millis} ms");
+        assert_eq!(refusal(&status), (Code::ResourceExhausted, "IDENTITY_LIMITED".to_owned()));
+    }
 }
 
 #[test]
