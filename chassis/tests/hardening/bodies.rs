@@ -1,0 +1,96 @@
+//! Requests whose bodies come slowly, or never to their end.
+
+use std::convert::Infallible;
+use std::time::Duration;
+
+use bytes::Bytes;
+use chassis::settings::ServerSettings;
+use futures_util::stream;
+use http_body::Frame;
+use http_body_util::StreamBody;
+use tokio::time::interval;
+use tonic::body::Body;
+use tonic::{Code, Request, Status};
+use tonic_health::pb::HealthCheckRequest;
+use tonic_health::pb::health_client::HealthClient;
+
+use crate::attack::Attacker;
+use crate::attack::frames::{DATA, END_HEADERS, HEADERS, call, frame};
+use crate::harness::{Client, Process, refusal, soon};
+
+const PLACES: usize = 8;
+
+fn settings() -> ServerSettings {
+    ServerSettings {
+        call_timeout_seconds: 1,
+        max_calls_in_flight: PLACES,
+        threads: Some(1),
+        ..ServerSettings::default()
+    }
+}
+
+/// A message of which a byte comes now and then.
+fn dripping() -> Body {
+    let head = [0, 0, 0, 3, 0xe0].into_iter();
+    let bytes = head.chain(std::iter::repeat(b'\n'));
+    let drops = stream::unfold((bytes, interval(Duration::from_millis(5))), |(mut bytes, mut ticks)| async {
+        ticks.tick().await;
+        let drop = Bytes::from(vec![bytes.next()?]);
+        Some((Ok::<_, Infallible>(Frame::data(drop)), (bytes, ticks)))
+    });
+    Body::new(StreamBody::new(drops))
+}
+
+/// What a call with a dripping body comes to.
+async fn drip(client: &Client) -> Status {
+    let request = http::Request::post("http://server.test/test.Script/Say")
+        .header("content-type", "application/grpc")
+        .header("te", "trailers")
+        .body(dripping());
+    let response = client.sender.clone().send_request(request.unwrap()).await.unwrap();
+    Status::from_header_map(response.headers()).expect("it is refused in its head")
+}
+
+#[tokio::test]
+async fn a_body_that_drips_is_ended_by_the_deadline() {
+    let process = Process::start(settings());
+    let client = process.client().await;
+    let status = soon(drip(&client)).await;
+    assert_eq!(refusal(&status), (Code::DeadlineExceeded, "DEADLINE_EXCEEDED".to_owned()));
+    assert_eq!(client.say("hello").await.unwrap(), "hello");
+}
+
+#[tokio::test]
+async fn bodies_that_never_end_take_every_place_until_the_deadline_and_no_longer() {
+    let process = Process::start(settings());
+    let client = process.client().await;
+    client.say("hello").await.unwrap();
+    let mut attacker = Attacker::connect(process.address).await.unwrap();
+    let mut calls = Vec::new();
+    for number in 0..u32::try_from(PLACES).unwrap() {
+        let stream = 2 * number + 1;
+        frame(&mut calls, HEADERS, END_HEADERS, stream, &call("/test.Script/Say"));
+        frame(&mut calls, DATA, 0, stream, &[0, 0, 0, 3, 0xe0, b'\n']);
+    }
+    attacker.send(&calls).await.unwrap();
+    let full = async {
+        loop {
+            if let Err(status) = client.say("is there a place?").await {
+                return refusal(&status);
+            }
+        }
+    };
+    assert_eq!(soon(full).await, (Code::ResourceExhausted, "OVERLOADED".to_owned()));
+    let mut health = HealthClient::with_origin(client.service(), Client::origin());
+    soon(health.check(Request::new(HealthCheckRequest::default()))).await.unwrap();
+
+    let free = async {
+        loop {
+            if let Ok(answer) = client.say("and now?").await {
+                return answer;
+            }
+        }
+    };
+    assert_eq!(soon(free).await, "and now?");
+    drop(attacker);
+}

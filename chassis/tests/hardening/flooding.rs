@@ -1,0 +1,161 @@
+//! Floods of frames: others are served meanwhile by the same thread, and all is well when they are over.
+
+use chassis::settings::ServerSettings;
+
+use crate::attack::Attacker;
+use crate::attack::floods::{FLOODS, Flood};
+use crate::attack::frames::{
+    A_REMEMBERED_FIELD, CONTINUATION, DATA, END_HEADERS, HEADERS, PING, RST_STREAM, SETTINGS, call,
+    field_to_remember, frame,
+};
+use crate::harness::{Process, soon};
+
+const ATTACKERS: usize = 4;
+/// Calls of another client while it lasts.
+const CALLS: usize = 100;
+const SAY: &str = "/test.Script/Say";
+/// RFC 9113's code for a client that is too much.
+const ENHANCE_YOUR_CALM: u32 = 0xb;
+
+fn one_thread() -> Process {
+    Process::start(ServerSettings { threads: Some(1), ..ServerSettings::default() })
+}
+
+/// Serves a client through the floods whose names begin so, one after the other.
+async fn are_survived(name: &str) {
+    let process = one_thread();
+    let floods: Vec<_> = FLOODS.iter().filter(|flood| flood.name.starts_with(name)).collect();
+    assert!(!floods.is_empty(), "there is a flood of {name}");
+    for flood in floods {
+        is_survived(*flood, &process).await;
+    }
+}
+
+async fn is_survived(flood: Flood, process: &Process) {
+    let client = process.client().await;
+    client.say("hello").await.unwrap();
+    let raging: Vec<_> =
+        (0..ATTACKERS).map(|_| tokio::spawn(flood.rage(process.address, SAY.to_owned()))).collect();
+    for _ in 0..CALLS {
+        assert_eq!(soon(client.say("hello")).await.unwrap(), "hello", "through {}", flood.name);
+    }
+    let newcomer = soon(process.client()).await;
+    assert_eq!(soon(newcomer.say("hello")).await.unwrap(), "hello", "through {}", flood.name);
+
+    raging.iter().for_each(tokio::task::JoinHandle::abort);
+    process.script.until_running(0).await;
+    assert_eq!(soon(client.say("hello")).await.unwrap(), "hello", "after {}", flood.name);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_flood_of_pings_keeps_nobody_else_from_being_served() {
+    are_survived("pings").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_flood_of_settings_keeps_nobody_else_from_being_served() {
+    are_survived("settings").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn floods_of_priorities_and_window_updates_keep_nobody_else_from_being_served() {
+    are_survived("priorities").await;
+    are_survived("window updates").await;
+    are_survived("unknown frames").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rapid_resets_keep_nobody_else_from_being_served() {
+    are_survived("rapid reset").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_flood_of_continuations_keeps_nobody_else_from_being_served() {
+    are_survived("continuations").await;
+    are_survived("empty continuations").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn floods_of_empty_and_tiny_data_keep_nobody_else_from_being_served() {
+    are_survived("empty data").await;
+    are_survived("data of one byte").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn calls_with_many_headers_keep_nobody_else_from_being_served() {
+    are_survived("calls with many headers").await;
+}
+
+/// The code with which the server ends a connection on which this is said.
+async fn ended_with(bytes: &[u8]) -> Option<u32> {
+    let process = one_thread();
+    let mut attacker = Attacker::connect(process.address).await.unwrap();
+    // It may be closed before all is said.
+    let _ = attacker.send(bytes).await;
+    soon(attacker.last_words()).await.goaway()
+}
+
+#[tokio::test]
+async fn headers_that_go_on_without_end_end_the_connection() {
+    let mut bytes = Vec::new();
+    frame(&mut bytes, HEADERS, 0, 1, &call(SAY));
+    // Little in each, so that it is their number that is too much; and not more than will be read, or the socket's reset takes
+    // away the last words.
+    (0..6).for_each(|_| frame(&mut bytes, CONTINUATION, 0, 1, &[]));
+    assert_eq!(ended_with(&bytes).await, Some(ENHANCE_YOUR_CALM));
+}
+
+#[tokio::test]
+async fn headers_that_swell_when_they_are_unpacked_end_the_connection() {
+    let mut block = call(SAY);
+    // 4 KB once, and then a byte each time.
+    field_to_remember(&mut block, b"x-large", &[b'x'; 4_000]);
+    block.extend([A_REMEMBERED_FIELD; 100]);
+    let mut bytes = Vec::new();
+    frame(&mut bytes, HEADERS, END_HEADERS, 1, &block);
+    assert_eq!(ended_with(&bytes).await, Some(ENHANCE_YOUR_CALM));
+}
+
+#[tokio::test]
+async fn data_without_a_byte_again_and_again_ends_the_connection() {
+    let mut bytes = Vec::new();
+    frame(&mut bytes, HEADERS, END_HEADERS, 1, &call(SAY));
+    (0..101).for_each(|_| frame(&mut bytes, DATA, 0, 1, &[]));
+    assert_eq!(ended_with(&bytes).await, Some(ENHANCE_YOUR_CALM));
+}
+
+#[tokio::test]
+async fn an_acknowledgement_of_nothing_ends_the_connection() {
+    const ACK: u8 = 1;
+    const PROTOCOL_ERROR: u32 = 1;
+    let mut bytes = Vec::new();
+    // The server has sent one SETTINGS.
+    (0..2).for_each(|_| frame(&mut bytes, SETTINGS, ACK, 0, &[]));
+    assert_eq!(ended_with(&bytes).await, Some(PROTOCOL_ERROR));
+}
+
+#[tokio::test]
+async fn calls_that_are_reset_at_once_are_given_up_and_the_connection_lives_on() {
+    // As many as a client may send that has short deadlines in earnest: other calls on its connection are not to be lost.
+    const RESETS: u32 = 2_000;
+    let process = one_thread();
+    let mut attacker = Attacker::connect(process.address).await.unwrap();
+    let mut bytes = Vec::new();
+    let stream = |number| 2 * number + 1;
+    for number in 0..RESETS {
+        frame(&mut bytes, HEADERS, END_HEADERS, stream(number), &call(SAY));
+        frame(&mut bytes, RST_STREAM, 0, stream(number), &[0, 0, 0, 8]);
+    }
+    frame(&mut bytes, HEADERS, END_HEADERS, stream(RESETS), &call(SAY));
+    frame(&mut bytes, DATA, 1, stream(RESETS), &[0, 0, 0, 0, 6, 0x0a, 4, b'w', b'a', b'i', b't']);
+    frame(&mut bytes, PING, 0, 0, b"still on");
+    attacker.send(&bytes).await.unwrap();
+    process.script.until_running(1).await;
+    process.script.open_the_gate();
+    process.script.until_running(0).await;
+    assert_eq!(
+        process.script.said.load(std::sync::atomic::Ordering::Relaxed),
+        1,
+        "only what was asked whole"
+    );
+}
