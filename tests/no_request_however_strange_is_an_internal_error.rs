@@ -153,7 +153,7 @@ async fn shrunk(
 async fn attempt(connection: &Raw, method: &Method, strange: &Strange) -> Result<Code, String> {
     let call = connection.call(&method.path, &strange.headers, strange.body.clone(), method.is_stream);
     let answer = call.await.map_err(|error| format!("no answer: {error:?}"))?;
-    let Answer { http_status, status } = &answer;
+    let Answer { http_status, status, .. } = &answer;
     if http_status.is_client_error() {
         // Not gRPC, or more headers than there may be: told in the client's own language.
         return Ok(Code::InvalidArgument);

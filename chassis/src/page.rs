@@ -78,4 +78,19 @@ mod tests {
             assert!(key::<16>(nonsense, &("state", 3)).is_err(), "{nonsense}");
         }
     }
+
+    #[test]
+    fn every_page_token_that_fuzzing_kept_is_read_or_refused() {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../fuzz/corpus/page_token");
+        let mut files = 0;
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let text = std::fs::read(entry.unwrap().path()).unwrap();
+            let text = String::from_utf8_lossy(&text);
+            if let Ok(Some(read)) = key::<16>(&text, &()) {
+                assert_eq!(token(&(), &read), text);
+            }
+            files += 1;
+        }
+        assert!(files >= 4, "the corpus is there");
+    }
 }

@@ -2,6 +2,8 @@
 //! every error becomes a status in `statuses`.
 
 mod delivery_service;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzzing;
 mod parse;
 pub(crate) mod render;
 mod statuses;

@@ -38,6 +38,9 @@ use chassis::{telemetry, trace};
 
 pub use config::{ArchiveSettings, Args, Command};
 pub use create::DeferLimits;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub use grpc::fuzzing;
 use products::Product;
 pub use server::{Rules, SERVICE_NAMES, serve};
 use store::Store;

@@ -2,6 +2,8 @@
 //! deeper; every error becomes a status in `statuses`.
 
 mod catalogue_service;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzzing;
 mod import;
 mod mask;
 mod parse;

@@ -32,6 +32,9 @@ use chassis::shutdown::Shutdown;
 use chassis::{telemetry, trace};
 
 pub use config::{Args, Command};
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub use grpc::fuzzing;
 use server::serve;
 use store::Store;
 

@@ -23,6 +23,8 @@ pub struct Answer {
     pub http_status: StatusCode,
     /// OK also for a stream that said something and was read no further.
     pub status: Status,
+    /// Its messages as they came, each in its frame; nothing of a stream.
+    pub body: Bytes,
 }
 
 // === impl Raw ===
@@ -56,11 +58,16 @@ impl Raw {
             request.headers_mut().insert(name, value.clone());
         }
         let (head, body) = self.sender.clone().send_request(request).await?.into_parts();
-        let trailers = if is_stream { begin(body).await? } else { body.collect().await?.trailers().cloned() };
+        let (trailers, body) = if is_stream {
+            (begin(body).await?, Bytes::new())
+        } else {
+            let body = body.collect().await?;
+            (body.trailers().cloned(), body.to_bytes())
+        };
         let status = trailers.as_ref().and_then(Status::from_header_map);
         let status = status.or_else(|| Status::from_header_map(&head.headers));
         let status = status.unwrap_or_else(|| Status::new(Code::Unknown, "no grpc-status"));
-        Ok(Answer { http_status: head.status, status })
+        Ok(Answer { http_status: head.status, status, body })
     }
 }
 

@@ -8,9 +8,11 @@ use prost_reflect::{
 };
 use uuid::Uuid;
 
+mod injected;
 mod nonsense;
 mod requests;
 
+pub use injected::{Injected, injected};
 pub use requests::{Method, Strange, every_strange_header, methods, request, too_long};
 
 /// Ids and tokens that mean something to the service.

@@ -27,7 +27,7 @@ pub struct CatalogueHandlers {
     imports: Imports,
 }
 
-type Parse<M, T> = fn(&M, Ids, &str) -> Result<T, Vec<Violation>>;
+pub(super) type Parse<M, T> = fn(&M, Ids, &str) -> Result<T, Vec<Violation>>;
 
 // === impl CatalogueHandlers ===
 
@@ -68,7 +68,7 @@ where
 }
 
 /// The change to make.
-fn update<M, T>(
+pub(super) fn update<M, T>(
     message: Option<M>,
     update_mask: Option<FieldMask>,
     field: &'static str,

@@ -232,7 +232,7 @@ impl Import {
     }
 }
 
-fn parse_row(row: &wire::ImportRow) -> Result<Change, Vec<Violation>> {
+pub(super) fn parse_row(row: &wire::ImportRow) -> Result<Change, Vec<Violation>> {
     use wire::import_row::Row;
     match &row.row {
         Some(Row::Product(product)) => parse::product(product, Ids::Required, "").map(Change::Product),

@@ -97,14 +97,7 @@ impl ProductService for ProductHandlers {
     ) -> Result<Response<wire::CanDeliverResponse>, Status> {
         let deadline = Deadline::current();
         let request = request.into_inner();
-        let mut bad = Violations::default();
-        let at = match request.at {
-            Some(at) => bad.check("at", parse::timestamp(at)).unwrap_or_else(now),
-            None => now(),
-        };
-        let wanted = question(&request.product_id, &request.location_id, request.quantity, at, &mut bad);
-        let min_revision = min_revision(request.min_revision.as_deref(), &mut bad);
-        let question = bad.finish(wanted).map_err(Failure::invalid_fields)?;
+        let (question, min_revision) = single(&request).map_err(Failure::invalid_fields)?;
 
         let reading = read_at_least(&self.index, min_revision, deadline).await?;
         let decision = wire::Decision {
@@ -246,7 +239,20 @@ impl ProductService for ProductHandlers {
     }
 }
 
-fn batch(
+pub(super) fn single(
+    request: &wire::CanDeliverRequest,
+) -> Result<(Question, Option<Head>), Vec<chassis::status::Violation>> {
+    let mut bad = Violations::default();
+    let at = match request.at {
+        Some(at) => bad.check("at", parse::timestamp(at)).unwrap_or_else(now),
+        None => now(),
+    };
+    let question = question(&request.product_id, &request.location_id, request.quantity, at, &mut bad);
+    let min_revision = min_revision(request.min_revision.as_deref(), &mut bad);
+    bad.finish(question.map(|question| (question, min_revision)))
+}
+
+pub(super) fn batch(
     request: &wire::BatchCanDeliverRequest,
 ) -> Result<(Vec<Question>, Option<Head>), Vec<chassis::status::Violation>> {
     let mut bad = Violations::default();
@@ -278,7 +284,9 @@ fn batch_item(item: &wire::BatchItem, at: Timestamp, bad: &mut Violations) -> Op
     question(&item.product_id, &item.location_id, item.quantity, at, bad).filter(|_| fits)
 }
 
-fn address(request: &wire::ResolveLocationRequest) -> Result<Address, Vec<chassis::status::Violation>> {
+pub(super) fn address(
+    request: &wire::ResolveLocationRequest,
+) -> Result<Address, Vec<chassis::status::Violation>> {
     let given = |text: &str| if text.trim().is_empty() { None } else { Some(text.trim().to_owned()) };
     let mut bad = Violations::default();
     let country = bad.check("country", Code::parse_country(&request.country.trim().to_uppercase()));

@@ -16,7 +16,9 @@ pub struct Method {
     /// Whether it answers with a stream of its own accord, which may have no end.
     pub is_stream: bool,
     takes_stream: bool,
-    input: MessageDescriptor,
+    pub(super) input: MessageDescriptor,
+    /// What it answers with.
+    pub output: MessageDescriptor,
 }
 
 /// What is sent.
@@ -100,6 +102,7 @@ pub fn methods(descriptors: &[u8]) -> Vec<Method> {
         is_stream: method.is_server_streaming() && !method.is_client_streaming(),
         takes_stream: method.is_client_streaming(),
         input: method.input(),
+        output: method.output(),
     });
     methods.collect()
 }

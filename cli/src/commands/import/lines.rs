@@ -98,4 +98,15 @@ mod tests {
         while lines.next().unwrap().is_some() {}
         assert_eq!(lines.bytes(), input.len() as u64);
     }
+
+    #[test]
+    fn every_file_that_fuzzing_kept_is_read_to_its_end() {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../fuzz/corpus/import_rows");
+        let mut files = 0;
+        for entry in std::fs::read_dir(folder).unwrap() {
+            lines(&std::fs::read(entry.unwrap().path()).unwrap());
+            files += 1;
+        }
+        assert!(files >= 4, "the corpus is there");
+    }
 }
