@@ -6,6 +6,7 @@ mod completion;
 mod dispatch;
 mod figures;
 mod limits;
+mod long_messages;
 mod reply;
 
 use std::convert::Infallible;
@@ -19,6 +20,7 @@ use tonic::server::NamedService;
 pub(crate) use dispatch::Dispatch;
 pub(crate) use figures::Total;
 pub use limits::CallLimits;
+pub use long_messages::LongMessages;
 
 /// The tonic services of one runtime. Calls are dispatched by the service's name in the path.
 #[derive(Debug, Default)]

@@ -8,7 +8,7 @@ use chassis::health::Health;
 use chassis::metrics;
 use chassis::reflection;
 use chassis::server::Listeners;
-use chassis::services::Services;
+use chassis::services::{LongMessages, Services};
 use chassis::settings::ServerSettings;
 use chassis::shutdown::Shutdown;
 use proto::product::v1::catalogue_service_server::{self, CatalogueServiceServer};
@@ -24,10 +24,16 @@ use crate::store::Store;
 pub const SERVICE_NAMES: &[&str] =
     &[product_service_server::SERVICE_NAME, catalogue_service_server::SERVICE_NAME];
 
-/// The largest question, a batch of 1,000 items, is under 200 kB.
-const MAX_QUESTION_BYTES: usize = 512 * 1024;
+/// The largest request that is neither a batch nor an import, a rule with its note, is under 4 kB. As many calls as may be in
+/// flight, each stopped before its end, hold 32 MiB.
+const MAX_REQUEST_BYTES: usize = 16 * 1024;
+/// The largest batch, of 1,000 items, is under 200 kB.
+const MAX_BATCH_BYTES: usize = 512 * 1024;
 /// A chunk of an import.
 const MAX_IMPORT_BYTES: usize = 4 * 1024 * 1024;
+
+const BATCH: &str = "/candeliver.product.v1.ProductService/BatchCanDeliver";
+const IMPORT: &str = "/candeliver.product.v1.CatalogueService/ImportCatalogue";
 
 /// Serves until `shutdown`, then drains. The store's runtime must outlive it.
 ///
@@ -58,12 +64,17 @@ pub fn serve(
     let make_services = {
         let (health, shutdown) = (health.clone(), shutdown.clone());
         move || {
-            let product =
-                ProductHandlers::new(store.clone(), Arc::clone(&index), watches.clone(), &decisions);
+            let product = ProductHandlers::new(store.clone(), Arc::clone(&index), watches.clone(), &decisions);
+            let product = ProductServiceServer::new(product);
+            let batch = product.clone().max_decoding_message_size(MAX_BATCH_BYTES);
+            let product = product.max_decoding_message_size(MAX_REQUEST_BYTES);
             let catalogue = CatalogueHandlers::new(store.clone(), Arc::clone(&index), imports.clone());
+            let catalogue = CatalogueServiceServer::new(catalogue);
+            let import = catalogue.clone().max_decoding_message_size(MAX_IMPORT_BYTES);
+            let catalogue = catalogue.max_decoding_message_size(MAX_REQUEST_BYTES);
             let services = Services::new()
-                .add(ProductServiceServer::new(product).max_decoding_message_size(MAX_QUESTION_BYTES))
-                .add(CatalogueServiceServer::new(catalogue).max_decoding_message_size(MAX_IMPORT_BYTES))
+                .add(LongMessages::on(BATCH, batch, product))
+                .add(LongMessages::on(IMPORT, import, catalogue))
                 .add_unlimited(health.service(shutdown.clone()));
             if !has_reflection {
                 return services;

@@ -1,5 +1,7 @@
 //! What stories are told with: real binaries, real databases, real sockets.
 
+#[path = "../../chassis/tests/hardening/attack/mod.rs"]
+pub mod attack;
 pub mod binaries;
 pub mod callers;
 pub mod catalogue;

@@ -88,8 +88,13 @@ impl Service {
         .await
     }
 
+    /// What the system calls it.
+    pub fn process_id(&self) -> u32 {
+        self.child.id()
+    }
+
     fn pid(&self) -> Pid {
-        Pid::from_raw(i32::try_from(self.child.id()).expect("a process id"))
+        Pid::from_raw(i32::try_from(self.process_id()).expect("a process id"))
     }
 
     fn serving_address(&mut self) -> Result<SocketAddr, String> {

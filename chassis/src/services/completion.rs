@@ -16,6 +16,9 @@ const MALFORMED: [&str; 5] = [
 ];
 const TOO_LARGE: [&str; 2] = ["Error, decoded message length too large", "Error decompressing: size limit"];
 
+/// How hyper's error begins when the caller reset its stream, or its connection ended, before its message was complete.
+const GIVEN_UP: [&str; 1] = ["error reading a body from connection"];
+
 /// Adds what is missing to the status in `headers`, if there is one, and says its code.
 pub(super) fn complete(headers: &mut HeaderMap) -> Code {
     // All is well in nearly every call, and then the status stands alone or first: no need to look it up.
@@ -52,6 +55,11 @@ fn failure(code: Code, message: &str) -> Failure {
         Code::Unimplemented if message.starts_with("Content is compressed") => {
             Failure::new(code, "UNSUPPORTED_COMPRESSION", message)
         }
+        // Nothing went wrong in here, and nobody hears of it: were it logged, a client that gives up one call after the other
+        // would fill the log.
+        Code::Unknown if begins_with(&GIVEN_UP) => {
+            Failure::new(Code::Cancelled, "CANCELLED", "the caller gave up before its message was complete")
+        }
         Code::Internal | Code::Unknown => {
             // Text that nobody chose for callers may hold anything.
             tracing::error!(
@@ -81,6 +89,13 @@ mod tests {
         let status = completed(Status::internal("failed to decode Protobuf message: invalid tag value: 0"));
         assert_eq!(status.code(), Code::InvalidArgument);
         assert_eq!(reason(&status).as_deref(), Some("MALFORMED_REQUEST"));
+    }
+
+    #[test]
+    fn a_caller_that_gave_up_is_no_error_of_ours() {
+        let status =
+            completed(Status::unknown("error reading a body from connection: stream error received"));
+        assert_eq!((status.code(), reason(&status).as_deref()), (Code::Cancelled, Some("CANCELLED")));
     }
 
     #[test]

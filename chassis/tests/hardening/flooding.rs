@@ -10,7 +10,6 @@ use crate::attack::frames::{
 };
 use crate::harness::{Process, soon};
 
-const ATTACKERS: usize = 4;
 /// Calls of another client while it lasts.
 const CALLS: usize = 100;
 const SAY: &str = "/test.Script/Say";
@@ -35,7 +34,7 @@ async fn is_survived(flood: Flood, process: &Process) {
     let client = process.client().await;
     client.say("hello").await.unwrap();
     let raging: Vec<_> =
-        (0..ATTACKERS).map(|_| tokio::spawn(flood.rage(process.address, SAY.to_owned()))).collect();
+        (0..flood.attackers).map(|_| tokio::spawn(flood.rage(process.address, SAY.to_owned()))).collect();
     for _ in 0..CALLS {
         assert_eq!(soon(client.say("hello")).await.unwrap(), "hello", "through {}", flood.name);
     }
@@ -84,6 +83,11 @@ async fn floods_of_empty_and_tiny_data_keep_nobody_else_from_being_served() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn calls_with_many_headers_keep_nobody_else_from_being_served() {
     are_survived("calls with many headers").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_thousand_bodies_that_stop_before_their_end_keep_nobody_else_from_being_served() {
+    are_survived("bodies that stop").await;
 }
 
 /// The code with which the server ends a connection on which this is said.

@@ -28,26 +28,29 @@ pub struct Flood {
     wave: fn(&mut Vec<u8>, &str, u32) -> u32,
     /// Whether what the server says is read. A client that does not can hold up only itself.
     pub listens: bool,
+    /// Attackers at once. Of those that hold calls as long as they may, one has a thousand: three have all there may be, and
+    /// then others are refused, which is what the load limit is for.
+    pub attackers: usize,
 }
 
 /// Every one of them.
 pub const FLOODS: &[Flood] = &[
-    Flood { name: "pings", wave: pings, listens: true },
-    Flood { name: "pings, answers not read", wave: pings, listens: false },
-    Flood { name: "settings", wave: settings, listens: true },
-    Flood { name: "settings, answers not read", wave: settings, listens: false },
-    Flood { name: "priorities", wave: priorities, listens: true },
-    Flood { name: "window updates", wave: window_updates, listens: true },
-    Flood { name: "unknown frames", wave: unknown_frames, listens: true },
-    Flood { name: "rapid reset", wave: resets, listens: true },
-    Flood { name: "rapid reset, many headers", wave: heavy_resets, listens: true },
-    Flood { name: "rapid reset, answers not read", wave: resets, listens: false },
-    Flood { name: "calls with many headers", wave: heavy_calls, listens: true },
-    Flood { name: "continuations", wave: continuations, listens: true },
-    Flood { name: "empty continuations", wave: empty_continuations, listens: true },
-    Flood { name: "empty data", wave: empty_data, listens: true },
-    Flood { name: "data of one byte", wave: tiny_data, listens: true },
-    Flood { name: "bodies that stop", wave: bodies_that_stop, listens: true },
+    Flood { name: "pings", wave: pings, listens: true, attackers: 4 },
+    Flood { name: "pings, answers not read", wave: pings, listens: false, attackers: 4 },
+    Flood { name: "settings", wave: settings, listens: true, attackers: 4 },
+    Flood { name: "settings, answers not read", wave: settings, listens: false, attackers: 4 },
+    Flood { name: "priorities", wave: priorities, listens: true, attackers: 4 },
+    Flood { name: "window updates", wave: window_updates, listens: true, attackers: 4 },
+    Flood { name: "unknown frames", wave: unknown_frames, listens: true, attackers: 4 },
+    Flood { name: "rapid reset", wave: resets, listens: true, attackers: 4 },
+    Flood { name: "rapid reset, many headers", wave: heavy_resets, listens: true, attackers: 4 },
+    Flood { name: "rapid reset, answers not read", wave: resets, listens: false, attackers: 4 },
+    Flood { name: "calls with many headers", wave: heavy_calls, listens: true, attackers: 4 },
+    Flood { name: "continuations", wave: continuations, listens: true, attackers: 4 },
+    Flood { name: "empty continuations", wave: empty_continuations, listens: true, attackers: 4 },
+    Flood { name: "empty data", wave: empty_data, listens: true, attackers: 4 },
+    Flood { name: "data of one byte", wave: tiny_data, listens: true, attackers: 4 },
+    Flood { name: "bodies that stop", wave: bodies_that_stop, listens: true, attackers: 1 },
 ];
 
 impl Flood {
