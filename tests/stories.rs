@@ -2,9 +2,9 @@
 
 mod support;
 
-mod a_crash_of_the_database_loses_nothing;
 mod a_backup_is_restored_by_the_documented_steps;
 mod a_caller_over_its_limits_harms_nobody_else;
+mod a_crash_of_the_database_loses_nothing;
 mod a_decision_is_explained_after_its_rules_have_changed;
 mod a_delivery_needs_a_deliverable_product;
 mod a_fault_proxy_does_what_it_is_told;
@@ -37,8 +37,8 @@ mod every_line_of_the_error_table_for_delivery;
 mod every_line_of_the_error_table_for_product;
 mod every_line_of_the_error_table_for_time_and_load;
 mod every_metric_is_documented;
-mod no_connection_stays_on_a_standby;
 mod floods_leave_product_small_and_well;
+mod no_connection_stays_on_a_standby;
 mod no_request_however_strange_is_an_internal_error;
 mod no_string_is_taken_for_sql;
 mod one_product_of_three_in_trouble_is_not_noticed;

@@ -4,7 +4,12 @@
 
 #[path = "hardening/attack/mod.rs"]
 mod attack;
-#[allow(dead_code, unused_imports, reason = "these tests have no use for the server in memory")]
+#[allow(
+    dead_code,
+    unused_imports,
+    unused_macros,
+    reason = "these tests have no use for the server in memory"
+)]
 #[path = "serving/harness/mod.rs"]
 mod harness;
 

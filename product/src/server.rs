@@ -64,7 +64,8 @@ pub fn serve(
     let make_services = {
         let (health, shutdown) = (health.clone(), shutdown.clone());
         move || {
-            let product = ProductHandlers::new(store.clone(), Arc::clone(&index), watches.clone(), &decisions);
+            let product =
+                ProductHandlers::new(store.clone(), Arc::clone(&index), watches.clone(), &decisions);
             let product = ProductServiceServer::new(product);
             let batch = product.clone().max_decoding_message_size(MAX_BATCH_BYTES);
             let product = product.max_decoding_message_size(MAX_REQUEST_BYTES);

@@ -141,11 +141,6 @@ impl Counted {
     }
 
     /// Where the calls of a method are counted.
-    /// Whether it is a service that callers come for: health and reflection are not.
-    pub(super) fn is_limited(&self) -> bool {
-        self.load.is_some()
-    }
-
     pub(super) fn place(&self, method: &str) -> Place {
         self.figures.place(method)
     }
