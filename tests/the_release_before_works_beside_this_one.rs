@@ -21,6 +21,10 @@ on_postgres!(the_release_before_works_beside_this_one);
 const BETWEEN: usize = 150;
 
 async fn the_release_before_works_beside_this_one(database: &impl AsyncFn() -> Throwaway) {
+    if !Release::Before.is_here() {
+        eprintln!("left out: this checkout has no history, and with it no release before");
+        return;
+    }
     // Nobody waits for a build while calls are under way.
     for release in [Release::Before, Release::This] {
         release.program("delivery");

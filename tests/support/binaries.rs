@@ -7,6 +7,9 @@ use std::sync::OnceLock;
 /// Names a folder that holds the programs: they are used as they are, and nothing is built.
 const PROGRAMS: &str = "CANDELIVER_TEST_PROGRAMS";
 
+/// With what scripts/previous-release ends then.
+const NO_HISTORY: i32 = 77;
+
 /// The path of `product`, `delivery` or `candeliver`.
 pub fn path(name: &str) -> PathBuf {
     static FOLDER: OnceLock<PathBuf> = OnceLock::new();
@@ -27,24 +30,36 @@ pub enum Release {
 impl Release {
     /// The path of its `product` or `delivery`.
     pub fn program(self, name: &str) -> PathBuf {
-        static BEFORE: OnceLock<PathBuf> = OnceLock::new();
         match self {
             Self::This => path(name),
-            Self::Before => BEFORE.get_or_init(build_before).join(name),
+            Self::Before => before().expect("is_here says whether it is").join(name),
         }
+    }
+
+    /// Whether its programs can be had: those of the release before come out of the history, which a copy of the files lacks.
+    pub fn is_here(self) -> bool {
+        self == Self::This || before().is_some()
     }
 }
 
-/// Has the script build what is not built yet, which takes minutes the first time.
-fn build_before() -> PathBuf {
+fn before() -> Option<&'static PathBuf> {
+    static BEFORE: OnceLock<Option<PathBuf>> = OnceLock::new();
+    BEFORE.get_or_init(build_before).as_ref()
+}
+
+/// Has the script build what is not built yet, which takes minutes the first time. None: there is no history.
+fn build_before() -> Option<PathBuf> {
     let mut script = Command::new(concat!(env!("CARGO_MANIFEST_DIR"), "/scripts/previous-release"));
     forget_our_package(&mut script);
     let output = script.stderr(Stdio::inherit()).output().expect("scripts/previous-release runs");
+    if output.status.code() == Some(NO_HISTORY) {
+        return None;
+    }
     assert!(
         output.status.success(),
         "scripts/previous-release can't build the release before this one: see above"
     );
-    PathBuf::from(String::from_utf8(output.stdout).expect("a path").trim())
+    Some(PathBuf::from(String::from_utf8(output.stdout).expect("a path").trim()))
 }
 
 /// Builds in the profile that the stories themselves were built in. Where nothing changed it takes a moment.

@@ -65,7 +65,7 @@ mod tests {
         let trust = Trust::default();
         trust.lose();
         assert!(!trust.covers(TRUST / 2));
-        *trust.lost.lock().unwrap() = Instant::now().checked_sub(DOUBT + TRUST / 2);
+        *trust.lost.lock().unwrap() = Instant::now().checked_sub(DOUBT + TRUST * 3 / 8);
         assert!(!trust.covers(TRUST / 2));
         assert!(trust.covers(TRUST / 4));
     }
