@@ -13,6 +13,7 @@ use delivery::store::{Place, Settlement, Store};
 use uuid::Uuid;
 
 use crate::databases::on_each_database;
+use crate::locking::hold;
 use crate::samples::{at, confirmed, evidence, in_time, order, pending, stored};
 
 /// A file that goes with its test.
@@ -159,6 +160,22 @@ fn what_changed_since_it_was_read_stays() {
         assert_eq!(store.get(same.id).await.unwrap(), None);
         assert_eq!(store.get(other.id).await.unwrap(), Some(other));
         assert_eq!(store.remove(&[same]).await.unwrap(), 0, "another archive was faster");
+    });
+}
+
+#[test]
+fn what_somebody_else_has_in_hand_is_not_waited_for_and_left_to_the_next_archive() {
+    on_each_database(|store| async move {
+        let (held, free) = (cancelled(&store, 0, 1).await, cancelled(&store, 0, 1).await);
+        let Some(transaction) = hold(&store, held.id).await else { return };
+        let file = Archive::new();
+        assert_eq!(archived(&store, 2, &file).await.unwrap(), 1);
+        assert_eq!(store.get(held.id).await.unwrap(), Some(held.clone()));
+        transaction.rollback().await.unwrap();
+        assert_eq!(archived(&store, 2, &file).await.unwrap(), 1);
+        let ids = file.ids();
+        let lines = |delivery: &Delivery| ids.iter().filter(|id| **id == delivery.id.to_string()).count();
+        assert_eq!((lines(&free), lines(&held)), (1, 2));
     });
 }
 

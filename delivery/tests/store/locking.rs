@@ -11,7 +11,7 @@ use crate::databases::on_each_database;
 use crate::samples::{NO_BOUND, at, confirmed, in_time, pending, stored};
 
 /// Somebody else's transaction that holds a delivery. `None` on SQLite.
-async fn hold(store: &Store, id: DeliveryId) -> Option<Transaction<'static>> {
+pub async fn hold(store: &Store, id: DeliveryId) -> Option<Transaction<'static>> {
     let mut transaction = store.database().write().await.unwrap();
     let Connection::Postgres(connection) = transaction.connection() else { return None };
     let lock = "SELECT 1 FROM deliveries WHERE delivery_id = $1 FOR UPDATE";
