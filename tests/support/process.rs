@@ -5,13 +5,14 @@ use std::io::Read;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::Instant;
 
 use chassis::tls::client::ClientTls;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use uuid::Uuid;
 
-use super::{binaries, eventually};
+use super::{PATIENCE, binaries, eventually};
 
 /// A running service. Killed when dropped.
 pub struct Service {
@@ -64,9 +65,26 @@ impl Service {
         text
     }
 
-    /// Sends a signal.
+    /// Sends a signal. After SIGSTOP the process stands still: on a busy machine that takes a moment.
     pub fn signal(&self, signal: Signal) {
         kill(self.pid(), signal).expect("the process is there");
+        if signal == Signal::SIGSTOP {
+            let sent = Instant::now();
+            while !self.is_stopped() {
+                assert!(sent.elapsed() < PATIENCE, "it goes on");
+                std::thread::yield_now();
+            }
+        }
+    }
+
+    /// Whether each of its threads is.
+    fn is_stopped(&self) -> bool {
+        let threads = std::fs::read_dir(format!("/proc/{}/task", self.pid())).expect("the process is there");
+        threads.flatten().all(|thread| {
+            let stat = std::fs::read_to_string(thread.path().join("stat")).unwrap_or_default();
+            // Behind its name, which is in parentheses.
+            stat.rsplit_once(") ").is_none_or(|(_, rest)| rest.starts_with('T'))
+        })
     }
 
     /// SIGKILL, and waits for the end.
