@@ -3,7 +3,7 @@
 //! HTTP/2 knows many frames that cost the server work and bring no call forward: PING and SETTINGS want an answer, empty and
 //! tiny DATA is handled like any other, a call may be reset as soon as it was made (CVE-2023-44487). h2 bounds what each of
 //! them can pile up; none of its bounds is one in time. So the heads of frames are read here too, and who sends too many that
-//! bring nothing is read no further until the tenth of a second is over: the rest waits in the client's own socket. Nothing is
+//! bring nothing is read no further for a while: the rest waits in the client's own socket. Nothing is
 //! closed, since what a proxy sends on one connection is the calls of many.
 
 use std::io;
@@ -20,18 +20,24 @@ use tokio::time::{Instant, Sleep, sleep_until};
 /// what was read with the last of them. Without this, what a few clients send in one turn each fills the load limit with calls
 /// that have been reset already, and others are refused; and a turn's headers could take 100 MiB when they are unpacked.
 const BYTES_A_UNIT: usize = 512;
+/// So many bytes of headers are a further unit: a call has fewer once its connection's table knows what it sends each time, and
+/// each byte may stand for a header of the table.
+const HEADER_BYTES_A_UNIT: usize = 64;
 
 /// The time in which a client may have sent so many more frames than its calls needed. 20,000 a second are what a client
 /// sends for a stream that it reads at 300 MB/s (two WINDOW_UPDATEs for each 16 KiB), and cost 1 % of a core.
 const WINDOW: Duration = Duration::from_millis(100);
+/// A pause is twice as long as the one before when the client used up its next window too, this many times: a flood comes to an
+/// eighth of what it could be, and calls of others on the same connection wait for less than a second.
+const MAX_DOUBLINGS: u32 = 3;
 const MAX_BALANCE: u32 = 2_000;
 
 /// What a call may bring along: its message, small as it is, a PING to measure the line (as grpc-go sends), and the
 /// WINDOW_UPDATEs for its answer.
 const CALL_BRINGS: u32 = 8;
-/// A call that is given up used what it brought, and costs more than a frame: it was begun and is ended. 10,000 a second stay
-/// possible, since callers whose deadlines are short do that in good faith.
-const RESET_COSTS: u32 = CALL_BRINGS + 2;
+/// A call that is given up used what it brought, and costs more than a frame: it was begun and is ended. 2,500 a second stay
+/// possible, and any number to a client that lets as many calls live: callers whose deadlines are short do that in good faith.
+const RESET_COSTS: u32 = 2 * CALL_BRINGS;
 /// Each may change the window of every open stream. A client sends two in its life.
 const SETTINGS_COST: u32 = 100;
 /// DATA below this is hardly more than its head; h2 counts the same way.
@@ -46,6 +52,8 @@ pub(super) struct Paced<IO> {
     frames: Frames,
     sent: Sent,
     window_began: Instant,
+    /// Windows in a row that were used up before their time.
+    doublings: u32,
     /// Ends when the client is read again.
     pause: Option<Pin<Box<Sleep>>>,
 }
@@ -53,9 +61,10 @@ pub(super) struct Paced<IO> {
 /// What the frames of a client come to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Sent {
-    /// So many more than its calls needed.
+    /// So many frames more than its calls needed.
     balance: u32,
-    calls: usize,
+    /// What its calls take of a turn.
+    units: usize,
 }
 
 /// Where in a frame the bytes are that come next.
@@ -70,32 +79,29 @@ struct Frames {
 
 impl<IO> Paced<IO> {
     pub(super) fn new(io: IO) -> Self {
-        Self {
-            io,
-            frames: Frames::default(),
-            sent: Sent::default(),
-            window_began: Instant::now(),
-            pause: None,
-        }
+        let window_began = Instant::now();
+        let (frames, sent) = (Frames::default(), Sent::default());
+        Self { io, frames, sent, window_began, doublings: 0, pause: None }
     }
 
-    /// Notes what was read, and decides whether to go on; says how many calls begin with it.
+    /// Notes what was read, and decides whether to go on; says what the calls that begin with it take of the turn.
     fn took(&mut self, bytes: &[u8]) -> usize {
-        self.sent.calls = 0;
+        self.sent.units = 0;
         self.frames.add(bytes, &mut self.sent);
         if self.sent.balance >= MAX_BALANCE {
             self.end_window();
         }
-        self.sent.calls
+        self.sent.units
     }
 
     fn end_window(&mut self) {
         // The clock is looked at only here: never for a client that behaves.
-        let window_ends = self.window_began + WINDOW;
         let now = Instant::now();
-        if now < window_ends {
-            self.pause = Some(Box::pin(sleep_until(window_ends)));
+        if now < self.window_began + WINDOW {
+            self.pause = Some(Box::pin(sleep_until(self.window_began + WINDOW * (1 << self.doublings))));
+            self.doublings = MAX_DOUBLINGS.min(self.doublings + 1);
         } else {
+            self.doublings = 0;
             self.begin_window(now);
         }
     }
@@ -205,7 +211,7 @@ impl Sent {
         const END_STREAM: u8 = 1;
         let cost = match kind {
             HEADERS => {
-                self.calls += 1;
+                self.units += 1 + length as usize / HEADER_BYTES_A_UNIT;
                 self.balance = self.balance.saturating_sub(CALL_BRINGS);
                 return;
             }
@@ -258,7 +264,7 @@ mod tests {
         let whole = sent([bytes.as_slice()]);
         // The call takes away what the PING cost, and no more; its message and the reset come after it.
         let balance = 1 + RESET_COSTS;
-        assert_eq!(whole, Sent { balance, calls: 1 });
+        assert_eq!(whole, Sent { balance, units: 1 });
         for at in 0..bytes.len() {
             let (before, after) = bytes.split_at(at);
             assert_eq!(sent([before, after]), whole, "cut at {at}");
@@ -293,16 +299,19 @@ mod tests {
                 }
             }));
             let read = turn.await.unwrap();
-            let calls = sent([read.as_slice()]).calls;
-            assert!(calls <= 128 + PIECE / CALL.len(), "{calls} calls");
+            let units = sent([read.as_slice()]).units;
+            assert!(units <= 128 + PIECE / CALL.len(), "{units} calls");
             assert!(read.len() <= 65 * PIECE, "{} bytes", read.len());
         }
     }
 
     #[tokio::test(start_paused = true)]
     async fn who_sends_frames_that_bring_nothing_is_read_at_a_bounded_rate() {
+        let windows = 20_000 / MAX_BALANCE;
         let took = reading_takes(PING.repeat(20_000)).await;
-        assert!((WINDOW * 8..=WINDOW * 10).contains(&took), "{took:?}");
+        // Pauses of one, two, four windows, then of eight; a read may end a little after a window's last frame.
+        let pauses = WINDOW * (1 + 2 + 4 + 8 * (windows - 4));
+        assert!((pauses - WINDOW * 8..=pauses).contains(&took), "{took:?}");
     }
 
     #[tokio::test(start_paused = true)]
