@@ -35,9 +35,10 @@ const MAX_BALANCE: u32 = 2_000;
 /// What a call may bring along: its message, small as it is, a PING to measure the line (as grpc-go sends), and the
 /// WINDOW_UPDATEs for its answer.
 const CALL_BRINGS: u32 = 8;
-/// A call that is given up used what it brought, and costs more than a frame: it was begun and is ended. 2,500 a second stay
-/// possible, and any number to a client that lets as many calls live: callers whose deadlines are short do that in good faith.
-const RESET_COSTS: u32 = 2 * CALL_BRINGS;
+/// A call that is given up used what it brought, and costs more than a frame: it was begun and is ended. 10,000 a second stay
+/// possible, and any number to a client whose other calls live: callers with short deadlines give up so many in good faith, and
+/// what they share a connection with is not to wait for it.
+const RESET_COSTS: u32 = CALL_BRINGS + 2;
 /// Each may change the window of every open stream. A client sends two in its life.
 const SETTINGS_COST: u32 = 100;
 /// DATA below this is hardly more than its head; h2 counts the same way.
@@ -276,8 +277,10 @@ mod tests {
     fn calls_pay_for_what_they_bring_and_resets_for_their_calls() {
         let calls = [CALL.as_slice(), &MESSAGE, &PING, &PING].concat().repeat(1_000);
         assert!(sent([calls.as_slice()]).balance < 10);
-        let resets = [CALL.as_slice(), &RESET].concat().repeat(500);
-        assert!(sent([resets.as_slice()]).balance >= 1_000);
+        let resets = |count| [CALL.as_slice(), &RESET].concat().repeat(count);
+        assert!(sent([resets(2_000).as_slice()]).balance > MAX_BALANCE);
+        // What sixteen callers give up in a window who wait for 5 ms each is far from it.
+        assert!(sent([resets(320).as_slice()]).balance < MAX_BALANCE / 2);
     }
 
     #[tokio::test]
