@@ -14,11 +14,13 @@ use crate::panics;
 use crate::settings::{LogFormat, LogSettings};
 use crate::trace::Trace;
 
-/// Lines for people, with their trace.
-struct Human(Format);
-
-/// Lines for machines, with their trace.
-struct Json(Format<format::Json>);
+/// Lines, each of which tells which trace it belongs to, if it does.
+struct WithTrace<F> {
+    lines: F,
+    /// What ends a line; the trace is told before it.
+    end: &'static str,
+    tell: fn(&mut String, Trace) -> fmt::Result,
+}
 
 /// Starts logging, and logs panics instead of printing them. The first call in a process counts.
 pub fn init(settings: &LogSettings) {
@@ -33,57 +35,43 @@ pub fn init(settings: &LogSettings) {
         tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_ansi(on_terminal);
     // An error means that logging has been started before, by a test that runs two services in one process.
     let _ = if human {
-        lines.event_format(Human(format::format())).try_init()
+        lines.event_format(human_lines()).try_init()
     } else {
-        lines.json().event_format(Json(format::format().json().flatten_event(true))).try_init()
+        lines.json().event_format(json_lines()).try_init()
     };
     panics::log_them();
 }
 
-impl<S, N> FormatEvent<S, N> for Human
+impl<S, N, F> FormatEvent<S, N> for WithTrace<F>
 where
     S: Subscriber + for<'a> LookupSpan<'a>,
     N: for<'a> FormatFields<'a> + 'static,
+    F: FormatEvent<S, N>,
 {
     fn format_event(
         &self,
         context: &FmtContext<'_, S, N>,
-        writer: Writer<'_>,
+        mut writer: Writer<'_>,
         event: &Event<'_>,
     ) -> fmt::Result {
-        with_trace(writer, "\n", human, |line| self.0.format_event(context, line, event))
+        let Some(trace) = Trace::current() else { return self.lines.format_event(context, writer, event) };
+        let mut line = String::new();
+        self.lines.format_event(context, Writer::new(&mut line), event)?;
+        line.truncate(line.strip_suffix(self.end).map_or(line.len(), str::len));
+        (self.tell)(&mut line, trace)?;
+        writer.write_str(&line)?;
+        writer.write_str(self.end)
     }
 }
 
-impl<S, N> FormatEvent<S, N> for Json
-where
-    S: Subscriber + for<'a> LookupSpan<'a>,
-    N: for<'a> FormatFields<'a> + 'static,
-{
-    fn format_event(
-        &self,
-        context: &FmtContext<'_, S, N>,
-        writer: Writer<'_>,
-        event: &Event<'_>,
-    ) -> fmt::Result {
-        with_trace(writer, "}\n", json, |line| self.0.format_event(context, line, event))
-    }
+/// For people.
+fn human_lines() -> WithTrace<Format> {
+    WithTrace { lines: format::format(), end: "\n", tell: human }
 }
 
-/// Writes a line, and before its `end` which trace it belongs to, if it does.
-fn with_trace(
-    mut writer: Writer<'_>,
-    end: &str,
-    tell: fn(&mut String, Trace) -> fmt::Result,
-    format: impl FnOnce(Writer<'_>) -> fmt::Result,
-) -> fmt::Result {
-    let Some(trace) = Trace::current() else { return format(writer) };
-    let mut line = String::new();
-    format(Writer::new(&mut line))?;
-    line.truncate(line.strip_suffix(end).map_or(line.len(), str::len));
-    tell(&mut line, trace)?;
-    writer.write_str(&line)?;
-    writer.write_str(end)
+/// For machines.
+fn json_lines() -> WithTrace<Format<format::Json>> {
+    WithTrace { lines: format::format().json().flatten_event(true), end: "}\n", tell: json }
 }
 
 fn human(line: &mut String, trace: Trace) -> fmt::Result {
@@ -134,7 +122,7 @@ mod tests {
         let page = Page::default();
         let writer = page.clone();
         let lines = tracing_subscriber::fmt().with_writer(move || writer.clone()).json();
-        let lines = lines.event_format(Json(format::format().json().flatten_event(true)));
+        let lines = lines.event_format(json_lines());
         tracing::subscriber::with_default(lines.finish(), write_two);
         let [outside, within] = &page.lines()[..] else { panic!("{:?}", page.lines()) };
         assert!(!outside.contains("trace_id"), "{outside}");
@@ -148,7 +136,7 @@ mod tests {
         let page = Page::default();
         let writer = page.clone();
         let lines = tracing_subscriber::fmt().with_writer(move || writer.clone()).with_ansi(false);
-        let lines = lines.event_format(Human(format::format()));
+        let lines = lines.event_format(human_lines());
         tracing::subscriber::with_default(lines.finish(), write_two);
         let [outside, within] = &page.lines()[..] else { panic!("{:?}", page.lines()) };
         assert!(!outside.contains("trace_id"), "{outside}");

@@ -46,8 +46,14 @@ pub(super) struct StreamEnd {
 // === impl Around ===
 
 impl Around {
-    /// For a call that got its permit, which goes with what is made here.
-    pub(super) fn new(mounted: &Arc<Mounted>, method: &str, streams_end: Option<Instant>) -> Self {
+    /// For a call that got its permit, which goes with what is made here, as do its place in a trace and among its caller's calls.
+    pub(super) fn new(
+        mounted: &Arc<Mounted>,
+        method: &str,
+        streams_end: Option<Instant>,
+        served: Option<Served>,
+        entered: Entered,
+    ) -> Self {
         let place = mounted.counted.place(method);
         mounted.counted.begin(place);
         let new_method = (!place.is_known()).then(|| method.into());
@@ -57,12 +63,12 @@ impl Around {
             place,
             new_method,
             began,
-            served: None,
+            served,
             deadline: Deadline::at(began),
             deadline_is_callers: false,
             streams_end,
             code: Code::Cancelled,
-            _entered: Entered::freely(),
+            _entered: entered,
             is_answered: false,
         }
     }
@@ -71,18 +77,6 @@ impl Around {
     pub(super) fn under_deadline(mut self, timeout: Option<Duration>, default: Duration) -> Self {
         self.deadline = Deadline::since(self.began, timeout.unwrap_or(default));
         self.deadline_is_callers = timeout.is_some();
-        self
-    }
-
-    /// With its place in a trace.
-    pub(super) fn traced(mut self, served: Option<Served>) -> Self {
-        self.served = served;
-        self
-    }
-
-    /// One of its caller's calls until its end.
-    pub(super) fn entered(mut self, entered: Entered) -> Self {
-        self._entered = entered;
         self
     }
 

@@ -123,7 +123,7 @@ impl hyper::service::Service<Request<Incoming>> for Dispatch {
         }
         // Probes come every few seconds and tell nothing.
         let served = mounted.counted.is_limited().then(|| Served::begin(request.headers(), path)).flatten();
-        let around = Around::new(mounted, method, self.streams_end).traced(served).entered(entered);
+        let around = Around::new(mounted, method, self.streams_end, served, entered);
 
         // 6. The deadline, which the handler can read. A caller whose time is over already is not worth the handler's.
         let timeout = match deadline::grpc_timeout(request.headers()) {
