@@ -13,13 +13,14 @@ use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use hyper::rt::{Read, Write};
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener as AsyncListener;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout_at};
 
 use crate::connections::http2::builder;
+use crate::connections::inline::{Inline, driven};
 use crate::connections::preface::{self, Replayed};
 use crate::connections::{Seldom, on_a_runtime, pause_after_accept_error};
 use crate::health::Health;
@@ -58,7 +59,7 @@ const MAX_STREAMS: u32 = 16;
 struct Page {
     registry: Registry,
     health: Dispatch,
-    http2: http2::Builder<TokioExecutor>,
+    http2: http2::Builder<Inline>,
 }
 
 /// Serves the page and health until `shutdown` starts; then the thread ends at once, and with it what it has in hand: an exchange
@@ -150,11 +151,11 @@ impl Page {
         IO: Read + Write + Unpin + Send + 'static,
     {
         let mut connection = pin!(self.http2.serve_connection(io, self.health.clone()));
-        if let Ok(result) = timeout_at(end, connection.as_mut()).await {
+        if let Ok(result) = timeout_at(end, driven(connection.as_mut())).await {
             return result;
         }
         connection.as_mut().graceful_shutdown();
-        timeout_at(end + LAST_CHECKS, connection).await.unwrap_or(Ok(()))
+        timeout_at(end + LAST_CHECKS, driven(connection)).await.unwrap_or(Ok(()))
     }
 }
 

@@ -3,6 +3,7 @@
 mod age;
 mod handshake;
 pub(crate) mod http2;
+pub(crate) mod inline;
 mod pace;
 pub(crate) mod preface;
 mod seldom;
@@ -15,7 +16,7 @@ use std::time::Duration;
 
 use futures_util::{Stream, StreamExt};
 use hyper::server::conn::http2::Builder;
-use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener as AsyncListener;
 use tokio::runtime::Runtime;
@@ -28,6 +29,7 @@ use crate::shutdown::Shutdown;
 use crate::tls::ServerTls;
 use age::Age;
 pub use handshake::HANDSHAKE_TIMEOUT;
+use inline::{Inline, driven};
 use pace::Paced;
 use preface::Replayed;
 pub(crate) use seldom::Seldom;
@@ -165,7 +167,7 @@ pub(crate) async fn pause_after_accept_error(error: &io::Error, seldom: &mut Sel
 
 /// What it takes to serve one connection.
 struct Connection {
-    http2: Builder<TokioExecutor>,
+    http2: Builder<Inline>,
     dispatch: Dispatch,
     age: Age,
     permit: OwnedSemaphorePermit,
@@ -213,12 +215,12 @@ impl Connection {
             }
         };
         let result = tokio::select! {
-            result = connection.as_mut() => Some(result),
+            result = driven(connection.as_mut()) => Some(result),
             () = last_calls => {
                 // GOAWAY: the client opens its next calls elsewhere, and those that run here go on.
                 connection.as_mut().graceful_shutdown();
                 tokio::select! {
-                    result = connection => Some(result),
+                    result = driven(connection) => Some(result),
                     () = self.age.over() => None,
                 }
             }

@@ -5,13 +5,13 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use http::{HeaderMap, HeaderName};
+use http::HeaderValue;
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use crate::settings::DEFAULT_CALL_TIMEOUT_SECONDS;
 
 /// The header by which callers say how long they wait.
-pub const GRPC_TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
+pub const GRPC_TIMEOUT: &str = "grpc-timeout";
 
 /// The longest time that counts: more (99999999H is 11,000 years) is the same to every caller, and sums stay in range.
 const MAX_TIMEOUT: Duration = Duration::from_secs(30 * 24 * 3_600);
@@ -93,11 +93,8 @@ impl Timer {
 }
 
 /// How long the caller waits, if it says so: up to eight digits and a unit.
-pub(crate) fn grpc_timeout(headers: &HeaderMap) -> Result<Option<Duration>, InvalidTimeout> {
-    match headers.get(GRPC_TIMEOUT) {
-        None => Ok(None),
-        Some(value) => parse(value.as_bytes()).map(Some).ok_or(InvalidTimeout),
-    }
+pub(crate) fn grpc_timeout(header: Option<&HeaderValue>) -> Result<Option<Duration>, InvalidTimeout> {
+    header.map(|value| parse(value.as_bytes()).ok_or(InvalidTimeout)).transpose()
 }
 
 fn parse(value: &[u8]) -> Option<Duration> {

@@ -5,6 +5,7 @@ mod call;
 mod completion;
 mod dispatch;
 mod figures;
+mod headers;
 mod limits;
 mod long_messages;
 mod reply;

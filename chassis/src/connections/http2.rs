@@ -1,7 +1,9 @@
 //! How HTTP/2 is spoken: the protocol's limits, each with its reason.
 
 use hyper::server::conn::http2::Builder;
-use hyper_util::rt::{TokioExecutor, TokioTimer};
+use hyper_util::rt::TokioTimer;
+
+use super::inline::Inline;
 
 /// Names and values of a call's headers together. Ours are a few hundred bytes; traces and tokens fit well.
 const MAX_HEADER_LIST_BYTES: u32 = 16 * 1024;
@@ -19,8 +21,8 @@ const MAX_PENDING_ACCEPT_RESET_STREAMS: usize = 4_096;
 /// The same for streams that this side resets.
 const MAX_LOCAL_ERROR_RESET_STREAMS: usize = 4_096;
 
-pub(crate) fn builder(max_streams: u32) -> Builder<TokioExecutor> {
-    let mut builder = Builder::new(TokioExecutor::new());
+pub(crate) fn builder(max_streams: u32) -> Builder<Inline> {
+    let mut builder = Builder::new(Inline);
     builder
         .timer(TokioTimer::new())
         .max_concurrent_streams(max_streams)

@@ -15,7 +15,7 @@ use crate::deadline::Deadline;
 use crate::status::Failure;
 use crate::trace::{Served, Trace};
 
-/// Dropping it is the call's end.
+/// Dropping it is the call's end. In a box: it goes through many hands.
 pub(super) struct Around {
     mounted: Arc<Mounted>,
     place: Place,
@@ -53,12 +53,12 @@ impl Around {
         streams_end: Option<Instant>,
         served: Option<Served>,
         entered: Entered,
-    ) -> Self {
+    ) -> Box<Self> {
         let place = mounted.counted.place(method);
         mounted.counted.begin(place);
         let new_method = (!place.is_known()).then(|| method.into());
         let began = Instant::now();
-        Self {
+        Box::new(Self {
             mounted: Arc::clone(mounted),
             place,
             new_method,
@@ -70,14 +70,13 @@ impl Around {
             code: Code::Cancelled,
             _entered: entered,
             is_answered: false,
-        }
+        })
     }
 
     /// `timeout` is what the caller says, `default` what holds if it says nothing.
-    pub(super) fn under_deadline(mut self, timeout: Option<Duration>, default: Duration) -> Self {
+    pub(super) fn set_deadline(&mut self, timeout: Option<Duration>, default: Duration) {
         self.deadline = Deadline::since(self.began, timeout.unwrap_or(default));
         self.deadline_is_callers = timeout.is_some();
-        self
     }
 
     pub(super) fn trace(&self) -> Option<Trace> {
@@ -89,7 +88,7 @@ impl Around {
     }
 
     /// Ends the call with an answer that is not its handler's.
-    pub(super) fn refused(mut self, failure: Failure) -> Response<Reply> {
+    pub(super) fn refused(&mut self, failure: Failure) -> Response<Reply> {
         self.code = failure.code();
         failure.into_status().into_http()
     }

@@ -21,14 +21,14 @@ use crate::trace::Trace;
 pub(crate) enum Call {
     /// The handler is at work.
     Running(Running),
-    /// The answer was ready before any handler was asked.
-    Refused(Option<Response<Reply>>),
+    /// The answer was ready before any handler was asked. In a box, so that the others need not be as large.
+    Refused(Option<Box<Response<Reply>>>),
 }
 
 /// A call whose handler is at work.
 pub(crate) struct Running {
     handler: Handling,
-    around: Option<Around>,
+    around: Option<Box<Around>>,
     timer: Timer,
     caller: Option<Identity>,
 }
@@ -36,12 +36,12 @@ pub(crate) struct Running {
 // === impl Call ===
 
 impl Call {
-    pub(super) fn run(around: Around, handler: Handling, caller: Option<Identity>) -> Self {
+    pub(super) fn run(around: Box<Around>, handler: Handling, caller: Option<Identity>) -> Self {
         Self::Running(Running { handler, around: Some(around), timer: Timer::default(), caller })
     }
 
     pub(super) fn refused(response: Response<Reply>) -> Self {
-        Self::Refused(Some(response))
+        Self::Refused(Some(Box::new(response)))
     }
 
     pub(super) fn refused_with_headers(headers: HeaderMap) -> Self {
@@ -64,7 +64,7 @@ impl Future for Call {
         match self.get_mut() {
             Self::Running(running) => running.poll(cx).map(Ok),
             Self::Refused(response) => {
-                response.take().map_or(Poll::Pending, |response| Poll::Ready(Ok(response)))
+                response.take().map_or(Poll::Pending, |response| Poll::Ready(Ok(*response)))
             }
         }
     }
@@ -89,7 +89,7 @@ impl Running {
             Err(panic) => Err(around.panicked(&panic)),
         };
         // hyper drops this future, and the handler with it, as soon as it has the answer.
-        let Some(around) = self.around.take() else { return Poll::Pending };
+        let Some(mut around) = self.around.take() else { return Poll::Pending };
         Poll::Ready(match result {
             Ok(response) => answer(response, around),
             Err(failure) => around.refused(failure),
@@ -97,7 +97,7 @@ impl Running {
     }
 }
 
-fn answer(response: Response<tonic::body::Body>, mut around: Around) -> Response<Reply> {
+fn answer(response: Response<tonic::body::Body>, mut around: Box<Around>) -> Response<Reply> {
     let (mut head, body) = response.into_parts();
     if body.is_end_stream() {
         // The whole answer is its head, status included.

@@ -4,13 +4,14 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::{Method, Request, Response, StatusCode, header};
+use http::{Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use tokio::time::Instant;
 use tonic::Code;
 
 use super::around::Around;
 use super::call::Call;
+use super::headers::CallHeaders;
 use super::limits::Counted;
 use super::reply::Reply;
 use super::{Serve, Services};
@@ -83,7 +84,8 @@ impl hyper::service::Service<Request<Incoming>> for Dispatch {
     fn call(&self, request: Request<Incoming>) -> Call {
         // 1. Speaking gRPC at all, without more headers than anybody needs: what does not gets an HTTP answer, since it could
         //    not read another.
-        if let Some(status) = other_protocol(&request) {
+        let headers = CallHeaders::find(request.headers());
+        if let Some(status) = other_protocol(&request, headers) {
             return Call::refused_as_http(status);
         }
 
@@ -122,16 +124,16 @@ impl hyper::service::Service<Request<Incoming>> for Dispatch {
             return Call::refused_with_headers(mounted.counted.refuse(method));
         }
         // Probes come every few seconds and tell nothing.
-        let served = mounted.counted.is_limited().then(|| Served::begin(request.headers(), path)).flatten();
-        let around = Around::new(mounted, method, self.streams_end, served, entered);
+        let served = mounted.counted.is_limited().then(|| Served::begin(headers.traceparent, path)).flatten();
+        let mut around = Around::new(mounted, method, self.streams_end, served, entered);
 
         // 6. The deadline, which the handler can read. A caller whose time is over already is not worth the handler's.
-        let timeout = match deadline::grpc_timeout(request.headers()) {
+        let timeout = match deadline::grpc_timeout(headers.grpc_timeout) {
             Err(InvalidTimeout) => return Call::refused(around.refused(invalid_timeout())),
             Ok(Some(Duration::ZERO)) => return Call::refused(around.refused(Failure::deadline_exceeded())),
             Ok(timeout) => timeout,
         };
-        let around = around.under_deadline(timeout, self.timeout);
+        around.set_deadline(timeout, self.timeout);
 
         // 7. The handler, its panics caught. On its way out each status without details is completed, whether it stands
         //    in the head or in the trailers.
@@ -140,15 +142,14 @@ impl hyper::service::Service<Request<Incoming>> for Dispatch {
 }
 
 /// The HTTP status for a request that is not a gRPC call.
-fn other_protocol(request: &Request<Incoming>) -> Option<StatusCode> {
+fn other_protocol(request: &Request<Incoming>, headers: CallHeaders<'_>) -> Option<StatusCode> {
     if request.headers().len() > MAX_HEADER_FIELDS {
         return Some(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE);
     }
     if request.method() != Method::POST {
         return Some(StatusCode::METHOD_NOT_ALLOWED);
     }
-    let content_type = request.headers().get(header::CONTENT_TYPE);
-    let is_grpc = content_type.is_some_and(|content_type| is_grpc(content_type.as_bytes()));
+    let is_grpc = headers.content_type.is_some_and(|content_type| is_grpc(content_type.as_bytes()));
     (!is_grpc).then_some(StatusCode::UNSUPPORTED_MEDIA_TYPE)
 }
 
@@ -163,5 +164,5 @@ fn unknown_service() -> Failure {
 
 fn invalid_timeout() -> Failure {
     let wanted = "must be 1 to 8 digits and a unit: H, M, S, m, u or n";
-    Failure::invalid_fields(vec![Violation::new(deadline::GRPC_TIMEOUT.as_str(), wanted)])
+    Failure::invalid_fields(vec![Violation::new(deadline::GRPC_TIMEOUT, wanted)])
 }

@@ -19,7 +19,7 @@ use crate::panics;
 pub(crate) struct Reply {
     messages: tonic::body::Body,
     /// None once the answer has ended.
-    around: Option<Around>,
+    around: Option<Box<Around>>,
     /// Whether a message has been sent.
     streaming: bool,
     timer: Timer,
@@ -28,7 +28,7 @@ pub(crate) struct Reply {
 // === impl Reply ===
 
 impl Reply {
-    pub(super) fn new(messages: tonic::body::Body, around: Around) -> Self {
+    pub(super) fn new(messages: tonic::body::Body, around: Box<Around>) -> Self {
         Self { messages, around: Some(around), streaming: false, timer: Timer::default() }
     }
 

@@ -3,7 +3,7 @@
 use std::cell::Cell;
 use std::fmt;
 
-use http::{HeaderMap, HeaderValue};
+use http::HeaderValue;
 use opentelemetry::trace::{SpanContext, SpanId, TraceFlags, TraceId, TraceState};
 
 /// The header that carries it.
@@ -46,8 +46,8 @@ impl Trace {
     }
 
     /// What a caller says, if it says it well: a wrong one is as none, as the specification wants it.
-    pub(super) fn of_caller(headers: &HeaderMap) -> Option<Self> {
-        Self::parse(headers.get(TRACEPARENT)?.to_str().ok()?)
+    pub(super) fn of_caller(traceparent: &HeaderValue) -> Option<Self> {
+        Self::parse(traceparent.to_str().ok()?)
     }
 
     /// Reads a traceparent, of a later version too: its beginning is the same.

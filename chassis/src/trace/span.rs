@@ -2,7 +2,7 @@
 
 use std::hash::{BuildHasher, RandomState};
 
-use http::HeaderMap;
+use http::HeaderValue;
 use opentelemetry::trace::{Link, Span as _, SpanBuilder, SpanKind, Status, TraceContextExt, Tracer};
 use opentelemetry::{Context, KeyValue};
 use opentelemetry_sdk::trace::Span;
@@ -29,9 +29,9 @@ pub struct Attempt {
 // === impl Served ===
 
 impl Served {
-    /// The call that comes with these headers to a method, `/service/method`. None: nobody traces it.
-    pub(crate) fn begin(headers: &HeaderMap, path: &str) -> Option<Self> {
-        let caller = Trace::of_caller(headers);
+    /// The call that comes with this traceparent to a method, `/service/method`. None: nobody traces it.
+    pub(crate) fn begin(traceparent: Option<&HeaderValue>, path: &str) -> Option<Self> {
+        let caller = traceparent.and_then(Trace::of_caller);
         let Some(tracing) = tracing() else {
             // Passed on as it came, for those who do send spans.
             return caller.map(|trace| Self { trace, span: None });
