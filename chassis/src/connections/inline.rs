@@ -6,7 +6,6 @@
 //! connection bounds how many come in one turn.
 
 use std::cell::RefCell;
-use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::task::{Context, Waker};
@@ -17,7 +16,7 @@ type Call = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 thread_local! {
     /// Those that came in the turn that this thread is in.
-    static CAME: RefCell<VecDeque<Call>> = const { RefCell::new(VecDeque::new()) };
+    static CAME: RefCell<Vec<Call>> = const { RefCell::new(Vec::new()) };
 }
 
 /// Keeps calls for `driven`.
@@ -26,7 +25,7 @@ pub(crate) struct Inline;
 
 impl<C: Future<Output = ()> + Send + 'static> Executor<C> for Inline {
     fn execute(&self, call: C) {
-        CAME.with_borrow_mut(|came| came.push_back(Box::pin(call)));
+        CAME.with_borrow_mut(|came| came.push(Box::pin(call)));
     }
 }
 
@@ -43,9 +42,12 @@ pub(crate) async fn driven<C: Future>(mut connection: Pin<&mut C>) -> C::Output 
 fn begin_calls() {
     // Who wakes this one wakes nobody; but a task that is spawned polls its call again, with its own.
     let mut cx = Context::from_waker(Waker::noop());
-    while let Some(mut call) = CAME.with_borrow_mut(VecDeque::pop_front) {
+    let mut came = CAME.take();
+    for mut call in came.drain(..) {
         if call.as_mut().poll(&mut cx).is_pending() {
             tokio::spawn(call);
         }
     }
+    // Its memory is kept for those that come next. An upgrade would have come from within; nobody here grants one.
+    CAME.set(came);
 }
