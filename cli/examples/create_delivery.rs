@@ -58,7 +58,7 @@ async fn main() -> ExitCode {
             println!("not deliverable: {}", info.metadata.get("verdict_reason").map_or("", String::as_str));
             return ExitCode::from(2);
         }
-        if !is_worth_retrying(&error) || attempt == ATTEMPTS {
+        if !is_worth_retrying(&error, details.retry_info().is_some()) || attempt == ATTEMPTS {
             eprintln!("{:?} {} {}", error.code(), info.map_or("", |info| &info.reason), error.message());
             return ExitCode::FAILURE;
         }
@@ -70,10 +70,12 @@ async fn main() -> ExitCode {
     ExitCode::FAILURE
 }
 
-/// tonic tells an expired deadline of its own as CANCELLED.
-fn is_worth_retrying(error: &Status) -> bool {
-    matches!(
-        error.code(),
-        Code::Unavailable | Code::DeadlineExceeded | Code::ResourceExhausted | Code::Cancelled
-    )
+/// tonic tells an expired deadline of its own as CANCELLED. Too much at once will be less when the server says; what is too much
+/// for ever comes without a time.
+fn is_worth_retrying(error: &Status, has_time: bool) -> bool {
+    match error.code() {
+        Code::Unavailable | Code::DeadlineExceeded | Code::Cancelled => true,
+        Code::ResourceExhausted => has_time,
+        _ => false,
+    }
 }

@@ -15,7 +15,7 @@ const PROTO = fileURLToPath(new URL("../../proto", import.meta.url));
 const DEADLINE_MS = 2000;
 const ATTEMPTS = 5;
 // What may go well when it is sent again. The id makes that safe: the same content under it is one delivery.
-const WORTH_RETRYING = [grpc.status.UNAVAILABLE, grpc.status.DEADLINE_EXCEEDED, grpc.status.RESOURCE_EXHAUSTED];
+const WORTH_RETRYING = [grpc.status.UNAVAILABLE, grpc.status.DEADLINE_EXCEEDED];
 
 const [address, product_id, location_id] = process.argv.slice(2);
 const options = { keepCase: true, enums: String, longs: String, includeDirs: [PROTO] };
@@ -65,6 +65,11 @@ function details(error) {
   return found;
 }
 
+// Too much at once will be less when the server says; what is too much for ever comes without a time.
+function isWorthRetrying(code, retryMs) {
+  return WORTH_RETRYING.includes(code) || (code === grpc.status.RESOURCE_EXHAUSTED && retryMs > 0);
+}
+
 async function main() {
   const order = { delivery_id: randomUUID(), product_id, location_id, external_reference: "order-1" };
   for (let attempt = 1; ; attempt++) {
@@ -78,7 +83,7 @@ async function main() {
         console.log("not deliverable:", metadata.verdict_reason);
         return 2;
       }
-      if (!WORTH_RETRYING.includes(error.code) || attempt === ATTEMPTS) {
+      if (!isWorthRetrying(error.code, retryMs) || attempt === ATTEMPTS) {
         console.error(grpc.status[error.code], reason, error.details);
         return 1;
       }

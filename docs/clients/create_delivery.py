@@ -19,7 +19,7 @@ messages, services = grpc.protos_and_services("candeliver/delivery/v1/delivery_s
 DEADLINE_SECONDS = 2
 ATTEMPTS = 5
 # What may go well when it is sent again. The id makes that safe: the same content under it is one delivery.
-WORTH_RETRYING = {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.RESOURCE_EXHAUSTED}
+WORTH_RETRYING = {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED}
 
 
 def main(address, product_id, location_id):
@@ -39,10 +39,16 @@ def main(address, product_id, location_id):
             if reason == "NOT_DELIVERABLE":
                 print("not deliverable:", details["ErrorInfo"].metadata["verdict_reason"])
                 return 2
-            if error.code() not in WORTH_RETRYING or attempt == ATTEMPTS:
+            if not is_worth_retrying(error, details) or attempt == ATTEMPTS:
                 print(error.code().name, reason, error.details(), file=sys.stderr)
                 return 1
             time.sleep(pause(details, attempt))
+
+
+def is_worth_retrying(error, details):
+    """Too much at once will be less when the server says; what is too much for ever comes without a time."""
+    has_time = error.code() == grpc.StatusCode.RESOURCE_EXHAUSTED and "RetryInfo" in details
+    return has_time or error.code() in WORTH_RETRYING
 
 
 def details_of(error):

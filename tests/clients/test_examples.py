@@ -45,6 +45,13 @@ class Examples(unittest.TestCase):
                 ended = run(language, os.environ["DELIVERY_ADDRESS"], MILK, BERLIN)
                 self.assertEqual((ended.returncode, ended.stdout, ended.stderr), (2, "not deliverable: DENIED\n", ""))
 
+    def test_each_gives_up_what_is_too_long(self):
+        for language in EXAMPLES:
+            with self.subTest(language):
+                ended = run(language, os.environ["DELIVERY_ADDRESS"], "x" * 20_000, AMSTERDAM)
+                self.assertEqual((ended.returncode, ended.stdout), (1, ""))
+                self.assertIn("MESSAGE_TOO_LARGE", ended.stderr)
+
     def test_each_tries_again_and_gives_up_in_the_end(self):
         for language in EXAMPLES:
             with self.subTest(language):
