@@ -6,7 +6,6 @@ use std::net::SocketAddr;
 
 use crate::support::catalogue::open_shop;
 use crate::support::databases::{Throwaway, on_both};
-use crate::support::port::Port;
 use crate::support::{deliveries, eventually, metrics, services};
 
 on_both!(every_metric_is_documented);
@@ -25,12 +24,8 @@ struct Told {
 type Metrics = BTreeMap<String, Told>;
 
 async fn every_metric_is_documented(database: &impl AsyncFn() -> Throwaway) {
-    let (product_database, delivery_database) = (database().await, database().await);
-    let (product_page, delivery_page) = (Port::reserve(), Port::reserve());
-    let flags = ["--admin-listen", &product_page.address.to_string()];
-    let product = services::product_with(&product_database.url(), None, &flags).await;
-    let flags = ["--admin-listen", &delivery_page.address.to_string()];
-    let delivery = services::delivery_with(&delivery_database.url(), product.address, &flags).await;
+    let databases = [database().await, database().await];
+    let [(product, product_page), (delivery, delivery_page)] = services::both_with_pages(&databases).await;
     let shop = open_shop(&product).await;
     deliveries::create(&delivery, &deliveries::order(&shop.milk, &shop.city))
         .await

@@ -6,19 +6,14 @@ use std::net::SocketAddr;
 use crate::support::catalogue::open_shop;
 use crate::support::databases::{Throwaway, on_both};
 use crate::support::outage::Outage;
-use crate::support::port::Port;
 use crate::support::refusal::refused;
 use crate::support::{clients, deliveries, eventually, metrics, services};
 
 on_both!(the_pages_tell_what_was_decided_admitted_and_deferred);
 
 async fn the_pages_tell_what_was_decided_admitted_and_deferred(database: &impl AsyncFn() -> Throwaway) {
-    let (product_database, delivery_database) = (database().await, database().await);
-    let (product_page, delivery_page) = (Port::reserve(), Port::reserve());
-    let flags = ["--admin-listen", &product_page.address.to_string()];
-    let product = services::product_with(&product_database.url(), None, &flags).await;
-    let flags = ["--admin-listen", &delivery_page.address.to_string()];
-    let delivery = services::delivery_with(&delivery_database.url(), product.address, &flags).await;
+    let databases = [database().await, database().await];
+    let [(product, product_page), (delivery, delivery_page)] = services::both_with_pages(&databases).await;
     let shop = open_shop(&product).await;
     let page = delivery_page.address;
 
@@ -44,7 +39,7 @@ async fn the_pages_tell_what_was_decided_admitted_and_deferred(database: &impl A
     told(page, "admissions_total", &[r#"policy="STRICT",source="NONE",outcome="PRODUCT_SILENT""#], 1).await;
     is_waiting(page, 1).await;
 
-    let product = outage.end(&product_database).await;
+    let product = outage.end(&databases[0]).await;
     told(page, "verifier_deliveries_total", &[r#"outcome="CONFIRMED""#], 1).await;
     is_waiting(page, 0).await;
     drop(product);

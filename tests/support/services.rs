@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use tonic_health::pb::health_check_response::ServingStatus;
 
 use super::databases::Throwaway;
+use super::port::Port;
 use super::process::Service;
 use super::{clients, eventually};
 
@@ -59,6 +60,16 @@ pub async fn delivery_at(
     let delivery = Service::start("delivery", listen, &[&arguments, flags].concat()).await;
     until_health_is(&delivery, ServingStatus::Serving).await;
     delivery
+}
+
+/// A Product and a Delivery that asks it, each with the port of its metrics page.
+pub async fn both_with_pages([product, delivery]: &[Throwaway; 2]) -> [(Service, Port); 2] {
+    let pages = [Port::reserve(), Port::reserve()];
+    let [first, second] = pages.each_ref().map(|page| page.address.to_string());
+    let product = product_with(&product.url(), None, &["--admin-listen", &first]).await;
+    let delivery = delivery_with(&delivery.url(), product.address, &["--admin-listen", &second]).await;
+    let [product_page, delivery_page] = pages;
+    [(product, product_page), (delivery, delivery_page)]
 }
 
 /// Waits until the process as a whole is SERVING, or is not.
