@@ -2,14 +2,12 @@
 
 use nix::sys::signal::Signal;
 
-use proto::product::v1::Reason;
-
 use crate::support::callers::{Callers, assert_all_ok};
 use crate::support::catalogue::Shop;
 use crate::support::databases::{Throwaway, on_both};
 use crate::support::port::Port;
 use crate::support::process::Service;
-use crate::support::{catalogue, eventually, questions, services};
+use crate::support::{catalogue, services};
 
 on_both!(a_rolling_restart_of_three_products_fails_no_call);
 
@@ -53,12 +51,7 @@ async fn stock(products: &[Service], databases: &[Throwaway], shop: &Shop) {
     for (index, product) in products.iter().enumerate() {
         let is_shared = databases[..index].iter().any(|database| database.url() == databases[index].url());
         if is_shared {
-            eventually("it has read what another wrote", async || {
-                let decision = questions::decide(product, &shop.milk, &shop.city, None).await;
-                let decision = decision.expect("a decision");
-                if decision.reason == i32::from(Reason::Allowed) { Ok(()) } else { Err(decision) }
-            })
-            .await;
+            catalogue::until_stocked(product, shop).await;
         } else {
             catalogue::stock(product, shop).await;
         }

@@ -76,7 +76,7 @@ async fn sigterm_lets_product_finish_what_clients_wait_for(database: &impl Async
     drop(chunks);
     assert_eq!(product.ended().await.code(), Some(0));
     assert!(told.elapsed() < LONG_DRAIN, "{:?}", told.elapsed());
-    assert_eq!(calls_cut(&product), 0);
+    assert_eq!(product.calls_cut(), 0);
 }
 
 async fn sigterm_lets_delivery_finish_what_clients_wait_for(database: &impl AsyncFn() -> Throwaway) {
@@ -105,7 +105,7 @@ async fn sigterm_lets_delivery_finish_what_clients_wait_for(database: &impl Asyn
     assert_eq!(code_and_reason(&unanswered), (Code::Unavailable, "PRODUCT_UNAVAILABLE".to_owned()));
     assert_eq!(delivery.ended().await.code(), Some(0));
     assert!(told.elapsed() < LONG_DRAIN, "{:?}", told.elapsed());
-    assert_eq!(calls_cut(&delivery), 0);
+    assert_eq!(delivery.calls_cut(), 0);
 }
 
 async fn sigterm_cuts_what_never_ends_in_product(database: &impl AsyncFn() -> Throwaway) {
@@ -120,7 +120,7 @@ async fn sigterm_cuts_what_never_ends_in_product(database: &impl AsyncFn() -> Th
     product.signal(Signal::SIGTERM);
     is_cut(waiting.await);
     ended_after_a_drain_of_one_second(&mut product, told).await;
-    assert_eq!(calls_cut(&product), 1);
+    assert_eq!(product.calls_cut(), 1);
 }
 
 async fn sigterm_cuts_who_never_reads(database: &impl AsyncFn() -> Throwaway) {
@@ -153,7 +153,7 @@ async fn sigterm_cuts_what_never_ends_in_delivery(database: &impl AsyncFn() -> T
     delivery.signal(Signal::SIGTERM);
     is_cut(waiting.await);
     ended_after_a_drain_of_one_second(&mut delivery, told).await;
-    assert_eq!(calls_cut(&delivery), 1);
+    assert_eq!(delivery.calls_cut(), 1);
 }
 
 // Calls that are under way when the signal comes.
@@ -259,12 +259,4 @@ async fn ended_after_a_drain_of_one_second(service: &mut Service, told: Instant)
     assert_eq!(service.ended().await.code(), Some(0));
     // The last part of a drain is kept for what comes after the calls.
     assert!((drain / 2..drain + TO_CLOSE).contains(&told.elapsed()), "{:?}", told.elapsed());
-}
-
-/// How many calls the process had to cut, by its own account.
-fn calls_cut(service: &Service) -> u64 {
-    let log = service.log();
-    let mut lines = log.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
-    let last = lines.find(|line| line["message"] == "drained").expect("the drain is told of");
-    last["calls_cut"].as_u64().expect("a number")
 }

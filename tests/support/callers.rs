@@ -1,6 +1,8 @@
 //! Callers who create deliveries, some at a time, each with a deadline that it leaves to Delivery to keep.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -8,6 +10,7 @@ use futures_util::future::join_all;
 use http::{HeaderName, HeaderValue};
 use prost::Message;
 use proto::delivery::v1::CreateDeliveryRequest;
+use tokio::sync::watch;
 use tokio::time::{MissedTickBehavior, interval};
 use tonic::{Code, Status};
 
@@ -16,7 +19,7 @@ use super::deliveries;
 use super::process::Service;
 use super::raw::{Raw, framed};
 
-/// Callers at a time, each on a connection of its own: enough to be several on each of Delivery's runtimes.
+/// Callers at a time, each on connections of its own: enough to be several on each of Delivery's runtimes.
 const A_FEW: usize = 4;
 /// As many as keep two cores busy.
 const A_CROWD: usize = 24;
@@ -32,9 +35,16 @@ const CREATE: &str = "/candeliver.delivery.v1.DeliveryService/CreateDelivery";
 
 /// See the module. All that they order can be delivered.
 pub struct Callers {
-    connections: Vec<Raw>,
+    callers: Vec<Caller>,
     product_id: String,
     location_id: String,
+}
+
+/// One at a time, at each Delivery in turn that it knows to be ready.
+struct Caller {
+    ready: watch::Receiver<Vec<SocketAddr>>,
+    turn: Cell<usize>,
+    connections: RefCell<HashMap<SocketAddr, Raw>>,
 }
 
 /// A create that was answered, in time.
@@ -49,17 +59,29 @@ pub struct Answered {
 impl Callers {
     /// Some callers.
     pub async fn of(delivery: &Service, shop: &Shop) -> Self {
-        Self::connect(A_FEW, delivery, shop).await
+        Self::connect(A_FEW, only(delivery), shop).await
     }
 
     /// As many as keep everybody busy.
     pub async fn crowd_of(delivery: &Service, shop: &Shop) -> Self {
-        Self::connect(A_CROWD, delivery, shop).await
+        Self::connect(A_CROWD, only(delivery), shop).await
     }
 
-    async fn connect(callers: usize, delivery: &Service, shop: &Shop) -> Self {
-        let connections = join_all((0..callers).map(|_| Raw::connect(delivery.address))).await;
-        Self { connections, product_id: shop.milk.clone(), location_id: shop.city.clone() }
+    /// As many, of whichever Deliveries are ready. They make no call twice.
+    pub async fn crowd_of_ready(ready: watch::Receiver<Vec<SocketAddr>>, shop: &Shop) -> Self {
+        Self::connect(A_CROWD, ready, shop).await
+    }
+
+    async fn connect(callers: usize, ready: watch::Receiver<Vec<SocketAddr>>, shop: &Shop) -> Self {
+        let callers: Vec<_> = (0..callers)
+            .map(|turn| Caller {
+                ready: ready.clone(),
+                turn: Cell::new(turn),
+                connections: RefCell::default(),
+            })
+            .collect();
+        join_all(callers.iter().map(Caller::connection)).await;
+        Self { callers, product_id: shop.milk.clone(), location_id: shop.city.clone() }
     }
 
     /// Creates so many deliveries.
@@ -80,13 +102,13 @@ impl Callers {
     }
 
     async fn create_as_long_as(&self, more: impl Fn() -> bool) -> Vec<Answered> {
-        let callers = self.connections.iter().map(async |connection| {
+        let callers = self.callers.iter().map(async |caller| {
             let mut pace = interval(PACE);
             pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
             let mut answered = Vec::new();
             while more() {
                 pace.tick().await;
-                answered.push(self.create_one(connection).await);
+                answered.push(self.create_one(&caller.connection().await).await);
             }
             answered
         });
@@ -109,6 +131,31 @@ impl Callers {
         );
         Answered { order, status: answer.status }
     }
+}
+
+// === impl Caller ===
+
+impl Caller {
+    /// To whose turn it is. Those to whoever is not ready any more are let go.
+    async fn connection(&self) -> Raw {
+        let turn = self.turn.replace(self.turn.get() + 1);
+        let address = {
+            let ready = self.ready.borrow();
+            self.connections.borrow_mut().retain(|address, _| ready.contains(address));
+            ready[turn % ready.len()]
+        };
+        let open = self.connections.borrow().get(&address).cloned();
+        if let Some(open) = open {
+            return open;
+        }
+        let opened = Raw::connect(address).await;
+        self.connections.borrow_mut().insert(address, opened.clone());
+        opened
+    }
+}
+
+fn only(delivery: &Service) -> watch::Receiver<Vec<SocketAddr>> {
+    watch::channel(vec![delivery.address]).1
 }
 
 // === impl Answered ===

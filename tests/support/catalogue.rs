@@ -4,8 +4,8 @@ use proto::product::v1::{self as wire, import_row, place_selector, product_selec
 use tokio_stream::iter;
 use uuid::Uuid;
 
-use super::clients;
 use super::process::Service;
+use super::{clients, eventually, questions};
 
 /// What was imported.
 #[derive(Clone, Debug)]
@@ -104,6 +104,16 @@ pub async fn stock(service: &Service, shop: &Shop) -> String {
         import_row::Row::Rule(rule(city_rule, wire::Effect::Allow, Some("perishable"), city)),
     ];
     import(service, rows).await.revision
+}
+
+/// Waits until a Product has read the shop that was imported through another one.
+pub async fn until_stocked(service: &Service, shop: &Shop) {
+    eventually("it has read what another wrote", async || {
+        let decision = questions::decide(service, &shop.milk, &shop.city, None).await;
+        let decision = decision.expect("a decision");
+        if decision.reason() == wire::Reason::Allowed { Ok(()) } else { Err(decision) }
+    })
+    .await;
 }
 
 // === impl Shop ===

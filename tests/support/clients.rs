@@ -39,8 +39,13 @@ pub fn delivery(service: &Service) -> DeliveryServiceClient<Channel> {
 
 /// What health says of a service.
 pub async fn health(service: &Service, name: &str) -> Result<ServingStatus, Status> {
+    health_over(channel(service), name).await
+}
+
+/// The same over a channel.
+pub async fn health_over(channel: Channel, name: &str) -> Result<ServingStatus, Status> {
     let request = HealthCheckRequest { service: name.to_owned() };
-    let response = HealthClient::new(channel(service)).check(request).await?;
+    let response = HealthClient::new(channel).check(request).await?;
     Ok(response.into_inner().status())
 }
 

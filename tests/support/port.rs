@@ -24,6 +24,15 @@ impl Port {
         Self { _bound: bound, address }
     }
 
+    /// One port on so many addresses of loopback, as pods have it.
+    pub fn reserve_on_each(addresses: u8) -> Vec<Self> {
+        let first = Self::reserve();
+        let on = |host| SocketAddr::from(([127, 0, 0, host], first.address.port()));
+        let further: Vec<_> =
+            (2..=addresses).map(on).map(|address| Self { _bound: bind(address), address }).collect();
+        std::iter::once(first).chain(further).collect()
+    }
+
     /// Takes connections, until the listener is dropped.
     pub fn listen(&self) -> TcpListener {
         bind(self.address).listen(BACKLOG).expect("the port is this story's own")

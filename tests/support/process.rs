@@ -10,6 +10,7 @@ use std::time::Instant;
 use chassis::tls::client::ClientTls;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use serde_json::Value;
 use uuid::Uuid;
 
 use super::{PATIENCE, binaries, eventually};
@@ -32,17 +33,22 @@ impl Service {
 
     /// The same for a program that lies elsewhere.
     pub async fn start_program(program: &Path, listen: Option<SocketAddr>, arguments: &[&str]) -> Self {
+        Self::start_command(Command::new(program), listen, arguments).await
+    }
+
+    /// The same for a command that becomes the program.
+    pub async fn start_command(mut command: Command, listen: Option<SocketAddr>, arguments: &[&str]) -> Self {
         let log = std::env::temp_dir().join(format!("candeliver-story-{}.log", Uuid::new_v4()));
         let file = File::create(&log).expect("a log file");
         let listen = listen.unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 0)));
-        let child = Command::new(program)
+        let child = command
             .args(["--listen", &listen.to_string(), "--log-format", "json"])
             .args(arguments)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(file)
             .spawn()
-            .unwrap_or_else(|error| panic!("{} starts: {error}", program.display()));
+            .unwrap_or_else(|error| panic!("{command:?} starts: {error}"));
         let mut service = Self { child, log, address: listen, tls: None };
         service.address = eventually("the service serves", async || service.serving_address()).await;
         service
@@ -115,17 +121,25 @@ impl Service {
         Pid::from_raw(i32::try_from(self.process_id()).expect("a process id"))
     }
 
+    /// How many calls its drain has cut.
+    pub fn calls_cut(&self) -> u64 {
+        let drained = line(&self.log(), "drained").expect("the drain is told of");
+        drained["calls_cut"].as_u64().expect("a number")
+    }
+
     fn serving_address(&mut self) -> Result<SocketAddr, String> {
         let log = self.log();
         if let Some(status) = self.child.try_wait().expect("the process can be waited for") {
             panic!("ended at start with {status}:\n{log}");
         }
-        let lines = log.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
-        lines
-            .filter(|line| line["message"] == "serving")
-            .find_map(|line| line["address"].as_str()?.parse().ok())
-            .ok_or(log)
+        line(&log, "serving").and_then(|line| line["address"].as_str()?.parse().ok()).ok_or(log)
     }
+}
+
+/// The first line of a log that says something.
+fn line(log: &str, message: &str) -> Option<Value> {
+    let mut lines = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    lines.find(|line| line["message"] == message)
 }
 
 impl Drop for Service {

@@ -11,7 +11,8 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::net::TcpStream;
 use tonic::{Code, Status};
 
-/// One HTTP/2 connection.
+/// One HTTP/2 connection, which its clones share.
+#[derive(Clone)]
 pub struct Raw {
     sender: SendRequest<Full<Bytes>>,
     origin: String,

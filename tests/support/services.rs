@@ -13,6 +13,8 @@ use super::{clients, eventually};
 pub const PRODUCT_SERVICE: &str = "candeliver.product.v1.ProductService";
 /// What health calls the service that takes changes.
 pub const CATALOGUE_SERVICE: &str = "candeliver.product.v1.CatalogueService";
+/// What health calls Delivery's.
+pub const DELIVERY_SERVICE: &str = "candeliver.delivery.v1.DeliveryService";
 
 /// A Product with its catalogue loaded.
 pub async fn product(database: &Throwaway) -> Service {

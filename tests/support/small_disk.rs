@@ -99,7 +99,8 @@ impl Drop for Immutable {
     }
 }
 
-fn is_unprivileged() -> bool {
+/// Whether the tests were told that they can't mount.
+pub fn is_unprivileged() -> bool {
     std::env::var(UNPRIVILEGED).is_ok_and(|value| value == "1")
 }
 
