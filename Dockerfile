@@ -13,3 +13,9 @@ COPY target/image/delivery /delivery
 USER 65532:65532
 EXPOSE 50051 9090
 ENTRYPOINT ["/delivery"]
+
+# For who writes the catalogue: speaks to both services, and is none.
+FROM scratch AS candeliver
+COPY target/image/candeliver /candeliver
+USER 65532:65532
+ENTRYPOINT ["/candeliver"]

@@ -9,6 +9,7 @@ mod place;
 mod resolve;
 mod rule;
 mod status;
+#[cfg(feature = "up")]
 mod up;
 mod watch;
 
@@ -19,6 +20,7 @@ use crate::exit::{Exit, Failure};
 /// What to do. Each command's help stands with its arguments.
 #[derive(Subcommand, Debug)]
 pub enum Command {
+    #[cfg(feature = "up")]
     Up(up::Args),
     Check(check::Args),
     Resolve(resolve::Args),
@@ -30,9 +32,11 @@ pub enum Command {
     Watch(watch::Args),
     Status(status::Args),
     /// Be the Product service: what `up` starts.
+    #[cfg(feature = "up")]
     #[command(hide = true)]
     ServeProduct(Box<product::Args>),
     /// Be the Delivery service: what `up` starts.
+    #[cfg(feature = "up")]
     #[command(hide = true)]
     ServeDelivery(Box<delivery::Args>),
 }
@@ -46,6 +50,7 @@ impl Command {
     /// What was wrong, with the exit code that says so.
     pub fn run(self) -> Result<Exit, Failure> {
         match self {
+            #[cfg(feature = "up")]
             Self::Up(args) => on_runtime(up::run(args)),
             Self::Import(args) => on_runtime(import::run(args)),
             Self::Export(args) => on_runtime(export::run(args)),
@@ -56,7 +61,9 @@ impl Command {
             Self::Deliveries(args) => on_runtime(deliveries::run(args)),
             Self::Watch(args) => on_runtime(watch::run(args)),
             Self::Status(args) => on_runtime(status::run(args)),
+            #[cfg(feature = "up")]
             Self::ServeProduct(args) => served(product::run(&args)),
+            #[cfg(feature = "up")]
             Self::ServeDelivery(args) => served(delivery::run(&args)),
         }
     }
@@ -70,6 +77,7 @@ fn on_runtime(command: impl Future<Output = Result<Exit, Failure>>) -> Result<Ex
 }
 
 /// `{error:#}` tells the whole chain of an anyhow error.
+#[cfg(feature = "up")]
 fn served(outcome: Result<(), impl std::fmt::Display>) -> Result<Exit, Failure> {
     match outcome {
         Ok(()) => Ok(Exit::Done),

@@ -8,6 +8,11 @@
 //! | how answers look | `tables.rs`, `words.rs`; for programs `json.rs` |
 //! | what the exit codes mean | `exit.rs` |
 
+#![cfg_attr(
+    not(feature = "up"),
+    allow(dead_code, reason = "some of what the commands share only `up` needs")
+)]
+
 mod clients;
 mod commands;
 mod exit;
@@ -26,8 +31,11 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// Foreign keys between microservices: checks that a product can be delivered to a location before a delivery is stored.
 ///
-/// `candeliver up` starts both services on this machine with a sample catalogue; the other commands speak to them, here
-/// or elsewhere.
+#[cfg_attr(
+    feature = "up",
+    doc = "`candeliver up` starts both services on this machine with a sample catalogue; the other commands speak to them, \
+           here or elsewhere."
+)]
 #[derive(Parser, Debug)]
 #[command(name = "candeliver", version, after_help = exit::TABLE, disable_help_subcommand = true)]
 struct Cli {

@@ -14,6 +14,7 @@ MADE_BY_HAND = {
     ("Secret", "delivery-database"): {"database-url"},
     ("Secret", "gateway-certificate"): {"tls.crt", "tls.key"},
     ("ConfigMap", "candeliver-ca"): {"ca.crt"},
+    ("ConfigMap", "catalogue"): {"catalogue.jsonl"},
 }
 # Pods that users bring, by their labels.
 BROUGHT_PODS = [{"app.kubernetes.io/name": "catalogue-manager"}]
@@ -39,7 +40,7 @@ class Pods:
 
     @property
     def program(self):
-        """product or delivery: the last part of the image's name."""
+        """product, delivery or candeliver: the last part of the image's name."""
         return re.split("[:@]", self.container["image"].rpartition("/")[2])[0]
 
     @property

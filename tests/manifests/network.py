@@ -80,6 +80,9 @@ def of_calls(manifests, policies):
     ports = {port["name"]: port["containerPort"] for port in product.ports}
     if not is_allowed(policies, delivery.labels, product.labels, ports["grpc"]):
         yield "NetworkPolicy: Delivery does not reach Product"
+    for pods in manifests.pods:
+        if pods.program == "candeliver" and not is_allowed(policies, pods.labels, product.labels, ports["grpc"]):
+            yield f"NetworkPolicy: {pods} does not reach Product"
     known = [{"app.kubernetes.io/name": name} for name in ("delivery", "catalogue-manager")]
     gateways = [
         peer for policy in policies if policy["metadata"]["name"] == "gateway" for rule in policy["spec"]["ingress"]
@@ -111,6 +114,7 @@ def of_databases(manifests, policies):
             if allowed != own:
                 yield f"NetworkPolicy: {pods} {'reaches' if allowed else 'does not reach'} Cluster {name}"
     if manifests.all("Job") and not manifests.all("Cluster"):
-        for pods in manifests.pods:
+        with_one = [pods for pods in manifests.pods if "CANDELIVER_DATABASE_URL_FILE" in manifests.settings(pods.container)]
+        for pods in with_one:
             if not list(rules(policies, pods.labels, "egress", POSTGRES)):
                 yield f"NetworkPolicy: {pods} does not reach its database"

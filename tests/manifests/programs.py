@@ -25,7 +25,8 @@ def faults(manifests, folder):
     found = []
     for pods in manifests.pods:
         program = pathlib.Path(folder).resolve() / pods.program
-        known = set(re.findall(r"\[env: (\w+)", run([program, "--help"]).stdout))
+        command = [program, *pods.container.get("args", [])[:1]]
+        known = set(re.findall(r"\[env: (\w+)", run([*command, "--help"]).stdout))
         wanted = {name for name in manifests.settings(pods.container) if name.startswith("CANDELIVER_")}
         if unknown := wanted - known:
             found.append(f"{pods}: {program.name} --help knows no {', '.join(sorted(unknown))}")

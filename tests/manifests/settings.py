@@ -8,6 +8,7 @@ from manifests import contract
 
 TLS_SERVER = {"CANDELIVER_TLS_CERT_FILE", "CANDELIVER_TLS_KEY_FILE", "CANDELIVER_TLS_CLIENT_CA_FILE"}
 TLS_CLIENT = {"CANDELIVER_PRODUCT_CA_FILE", "CANDELIVER_PRODUCT_CERT_FILE", "CANDELIVER_PRODUCT_KEY_FILE"}
+TLS_COMMAND_LINE = {"CANDELIVER_CA_FILE", "CANDELIVER_CERT_FILE", "CANDELIVER_KEY_FILE"}
 IDENTITY = re.compile(r"spiffe://[a-z0-9.-]+/ns/([a-z0-9-]+)/sa/([a-z0-9-]+)")
 
 
@@ -23,6 +24,7 @@ def faults(manifests):
         if access := files.get(data.get("CANDELIVER_ACCESS_FILE")):
             yield from of_access(manifests, pods, access)
     yield from of_product_url(manifests)
+    yield from of_command_line(manifests)
     for certificate in manifests.all("Certificate"):
         for uri in certificate["spec"].get("uris", []):
             if manifests.namespace and f"/ns/{manifests.namespace}/" not in uri:
@@ -61,6 +63,22 @@ def of_product_url(manifests):
         plain = any(port.get("appProtocol") == "kubernetes.io/h2c" for port in found["spec"]["ports"])
         if plain == has_tls:
             yield f"Service {found['metadata']['name']}: its appProtocol says {'plain text' if plain else 'TLS'}"
+
+
+def of_command_line(manifests):
+    """`candeliver` calls a Service of Product's, and speaks TLS where Product does."""
+    has_tls = "CANDELIVER_TLS_CERT_FILE" in manifests.settings(manifests.server("product").container)
+    for pods in manifests.pods:
+        if pods.program != "candeliver":
+            continue
+        data = manifests.settings(pods.container)
+        url = urllib.parse.urlsplit(data.get("CANDELIVER_PRODUCT", ""))
+        service = manifests.find("Service", url.hostname)
+        if not service or url.port not in [port["port"] for port in service["spec"]["ports"]]:
+            yield f"{pods}: CANDELIVER_PRODUCT is {url.geturl()}, which is no Service's"
+        files = {name for name in TLS_COMMAND_LINE if name in data}
+        if (url.scheme == "https") != has_tls or files != (TLS_COMMAND_LINE if has_tls else set()):
+            yield f"{pods}: it calls {url.geturl()} with {sorted(files)}, and Product {'wants' if has_tls else 'speaks no'} TLS"
 
 
 def of_access(manifests, pods, source):

@@ -294,6 +294,14 @@ def table_keeps_delivery_out(m):
     replaced(data(m, "product-access"), "access.toml", "ns/candeliver/sa/delivery", "ns/shop/sa/delivery")
 
 
+def imports_in_plain_text(m):
+    container(m, "catalogue-import", "Job")["env"][0]["value"] = "http://product:50051"
+
+
+def imports_from_outside(m):
+    spec(m, "Job", "catalogue-import")["template"]["metadata"]["labels"] = {"app.kubernetes.io/name": "catalogue-import"}
+
+
 BROKEN = {
     listens_elsewhere: "it listens on {'grpc': 50052",
     probes_the_calls_port: "livenessProbe asks port 50051",
@@ -356,6 +364,8 @@ BROKEN = {
     table_names_nobody: "sa/manager, which nobody has",
     table_names_no_identity: "'gateway', which is no identity",
     table_keeps_delivery_out: "does not let Delivery ask ProductService",
+    imports_in_plain_text: "Job catalogue-import: it calls http://product:50051 with",
+    imports_from_outside: "Job catalogue-import does not reach Product",
 }
 
 
