@@ -5,6 +5,8 @@
 #[path = "support/databases.rs"]
 mod databases;
 
+#[path = "service/batching.rs"]
+mod batching;
 #[path = "service/creating.rs"]
 mod creating;
 #[path = "service/dispatching.rs"]

@@ -7,9 +7,9 @@ use std::time::Duration;
 use chassis::connections::{ConnectionLimits, serve_connections};
 use chassis::deadline::Deadline;
 use chassis::shutdown::Shutdown;
-use deliverability::{LocationId, ProductId, Quantity};
+use deliverability::{LocationId, ProductId, Quantity, Verdict};
 use delivery::domain::Order;
-use delivery::products::{Answer, Product, ProductClient, ProductSettings, Products};
+use delivery::products::{Answer, Decision, Product, ProductClient, ProductSettings, Products};
 use futures_util::future::join_all;
 use futures_util::stream;
 use hyper_util::rt::TokioIo;
@@ -20,6 +20,7 @@ use tokio::time::Instant;
 use tonic::transport::Uri;
 use turmoil::{Builder, Sim, net};
 
+use crate::fake_product::MOST;
 use crate::faults::{CLIENT, Product as Simulated};
 
 const PRODUCTS: usize = 3;
@@ -36,6 +37,8 @@ const HEALTHY: Duration = Duration::from_secs(1);
 const CALLERS: usize = 6;
 /// Most questions that a caller has at once: what comes while one is in flight goes together.
 const QUESTIONS_AT_ONCE: usize = 4;
+/// The largest order: half of them are of more than Product delivers.
+const MOST_ORDERED: usize = 2 * MOST as usize;
 /// What a call may take beyond its deadline: timers and the network are counted in ticks.
 const GRACE: Duration = Duration::from_millis(5);
 
@@ -48,7 +51,9 @@ pub struct End {
     at: Duration,
     deadline: Duration,
     took: Duration,
-    was_decided: bool,
+    quantity: u32,
+    /// What was decided, if it was.
+    verdict: Option<Verdict>,
 }
 
 /// Runs a seed and checks what must be true.
@@ -58,7 +63,9 @@ pub fn run(seed: u64) {
     for end in &ends {
         assert!(end.took <= may_take(end.deadline) + GRACE, "{}: outlived its deadline: {end:?}", of_seed());
         let must_go_well = end.at >= FAULTS + RECOVERY;
-        assert!(end.was_decided || !must_go_well, "{}: not recovered: {end:?}", of_seed());
+        assert!(end.verdict.is_some() || !must_go_well, "{}: not recovered: {end:?}", of_seed());
+        let deserved = if end.quantity <= MOST { Verdict::Deliverable } else { Verdict::NotDeliverable };
+        assert_eq!(end.verdict.unwrap_or(deserved), deserved, "{}: another's verdict: {end:?}", of_seed());
     }
     assert!(ends.len() > 1_000, "{}: only {} calls", of_seed(), ends.len());
 
@@ -174,7 +181,8 @@ async fn call(products: Products, ends: Ends, random: Random) {
                 while began.elapsed() < FAULTS + RECOVERY + HEALTHY {
                     let questions = (0..=random.below(QUESTIONS_AT_ONCE)).map(|_| {
                         let deadline = Duration::from_millis(50 + random.below(1_500) as u64);
-                        ask(&products, began, deadline, &ends)
+                        let quantity = 1 + random.below(MOST_ORDERED);
+                        ask(&products, order(quantity), began, deadline, &ends)
                     });
                     join_all(questions).await;
                     tokio::time::sleep(Duration::from_millis(40 + random.below(120) as u64)).await;
@@ -187,19 +195,22 @@ async fn call(products: Products, ends: Ends, random: Random) {
     }
 }
 
-async fn ask(products: &Products, began: Instant, deadline: Duration, ends: &Ends) {
+async fn ask(products: &Products, order: Order, began: Instant, deadline: Duration, ends: &Ends) {
     let begun = Instant::now();
-    let answer = products.decide(&order(), None, Deadline::after(deadline)).await;
+    let answer = products.decide(&order, None, Deadline::after(deadline)).await;
     let (at, took) = (begun - began, begun.elapsed());
-    let was_decided = matches!(answer, Answer::Decided(_));
-    ends.lock().unwrap().push(End { at, deadline, took, was_decided });
+    let verdict = match answer {
+        Answer::Decided(Decision { verdict, .. }) => Some(verdict),
+        Answer::BadRevision(_) | Answer::Silent(_) => None,
+    };
+    ends.lock().unwrap().push(End { at, deadline, took, quantity: order.quantity.get(), verdict });
 }
 
-fn order() -> Order {
+fn order(quantity: usize) -> Order {
     Order {
         product: ProductId::parse("0190b0a0-0000-7000-8000-00000000000a").unwrap(),
         location: LocationId::parse("0190b0a0-0000-7000-8000-00000000000b").unwrap(),
-        quantity: Quantity::new(1).unwrap(),
+        quantity: Quantity::new(u32::try_from(quantity).unwrap()).unwrap(),
         external_reference: None,
     }
 }

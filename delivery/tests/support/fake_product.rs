@@ -18,8 +18,11 @@ use tonic::{Code, Request, Response, Status};
 
 pub const REVISION: &str = "fake-revision-7";
 pub const RULE: &str = "2eb73728-2fea-475e-b536-5e1458294a90";
+/// The most of a product that is delivered: to an order of more Product says no where it says yes to others, so that a
+/// verdict tells whose it is.
+pub const MOST: u32 = 50;
 
-/// What Product says to every question.
+/// What Product says to every question. Each yes is one for `MOST` at most.
 #[derive(Clone, Debug)]
 pub enum Says {
     Yes,
@@ -142,41 +145,51 @@ impl Script {
         Services::new().add(ProductServiceServer::new(self.clone()))
     }
 
-    async fn say(&self, questions: Vec<Question>) -> Result<wire::Decision, Status> {
-        let foreign = questions.iter().any(|question| question.min_revision.is_some());
-        let quantities: Vec<_> = questions.iter().filter_map(|question| question.quantity).collect();
-        self.asked.send_modify(|asked| asked.extend(questions));
+    /// One decision for each question, in their order.
+    async fn say(&self, questions: Vec<Question>) -> Result<Vec<wire::Decision>, Status> {
+        self.asked.send_modify(|asked| asked.extend_from_slice(&questions));
         let says = {
             let mut says = self.says.lock().unwrap();
             if says.len() > 1 { says.pop().unwrap() } else { says[0].clone() }
         };
-        let (verdict, reason) = match says {
-            Says::YesUnlessForeign if foreign => {
+        match &says {
+            Says::YesUnlessForeign if questions.iter().any(|question| question.min_revision.is_some()) => {
                 return Err(Failure::new(Code::FailedPrecondition, "EPOCH_MISMATCH", "x").into());
             }
-            Says::YesUnlessQuantity(bad) if quantities.contains(&bad) => {
+            Says::YesUnlessQuantity(bad)
+                if questions.iter().any(|question| question.quantity == Some(*bad)) =>
+            {
                 return Err(Status::internal("x"));
             }
-            Says::YesAfter(pause) => {
-                tokio::time::sleep(pause).await;
-                (wire::Verdict::Deliverable, wire::Reason::Allowed)
-            }
-            Says::Yes | Says::YesUntilThePast | Says::YesUnlessForeign | Says::YesUnlessQuantity(_) => {
-                (wire::Verdict::Deliverable, wire::Reason::Allowed)
-            }
-            Says::No => (wire::Verdict::NotDeliverable, wire::Reason::Denied),
-            Says::Nonsense => (wire::Verdict::Unspecified, wire::Reason::Unspecified),
+            Says::Error(status) => return Err(status.clone()),
+            Says::YesAfter(pause) => tokio::time::sleep(*pause).await,
             Says::Nothing => std::future::pending().await,
-            Says::Error(status) => return Err(status),
+            _ => {}
+        }
+        Ok(questions.iter().map(|question| says.decision(question)).collect())
+    }
+}
+
+// === impl Says ===
+
+impl Says {
+    fn decision(&self, question: &Question) -> wire::Decision {
+        let (verdict, reason) = match self {
+            Self::Nonsense => (wire::Verdict::Unspecified, wire::Reason::Unspecified),
+            Self::No => (wire::Verdict::NotDeliverable, wire::Reason::Denied),
+            _ if question.quantity > Some(MOST) => {
+                (wire::Verdict::NotDeliverable, wire::Reason::OverQuantity)
+            }
+            _ => (wire::Verdict::Deliverable, wire::Reason::Allowed),
         };
         let past = prost_types::Timestamp { seconds: 1, nanos: 0 };
-        Ok(wire::Decision {
+        wire::Decision {
             verdict: verdict.into(),
             reason: reason.into(),
             deciding_rules: vec![wire::RuleRef { rule_id: RULE.to_owned(), version: 3 }],
-            valid_until: matches!(says, Says::YesUntilThePast).then_some(past),
+            valid_until: matches!(self, Self::YesUntilThePast).then_some(past),
             ..wire::Decision::default()
-        })
+        }
     }
 }
 
@@ -190,9 +203,9 @@ impl ProductService for Script {
     ) -> Result<Response<wire::CanDeliverResponse>, Status> {
         let time_left = Deadline::current().remaining();
         let wire::CanDeliverRequest { min_revision, quantity, .. } = request.into_inner();
-        let decision = self.say(vec![Question { min_revision, quantity, time_left }]).await?;
-        let decision = wire::Decision { revision: REVISION.to_owned(), ..decision };
-        Ok(Response::new(wire::CanDeliverResponse { decision: Some(decision) }))
+        let decisions = self.say(vec![Question { min_revision, quantity, time_left }]).await?;
+        let revised = |decision| wire::Decision { revision: REVISION.to_owned(), ..decision };
+        Ok(Response::new(wire::CanDeliverResponse { decision: decisions.into_iter().next().map(revised) }))
     }
 
     async fn batch_can_deliver(
@@ -206,13 +219,13 @@ impl ProductService for Script {
             quantity: item.quantity,
             time_left,
         };
-        let decision = self.say(items.iter().map(question).collect()).await?;
-        let result = |item: wire::BatchItem| wire::BatchResult {
+        let decisions = self.say(items.iter().map(question).collect()).await?;
+        let result = |(item, decision): (wire::BatchItem, _)| wire::BatchResult {
             correlation_id: item.correlation_id,
-            decision: Some(decision.clone()),
+            decision: Some(decision),
         };
         Ok(Response::new(wire::BatchCanDeliverResponse {
-            results: items.into_iter().map(result).collect(),
+            results: items.into_iter().zip(decisions).map(result).collect(),
             revision: REVISION.to_owned(),
             as_of_time: None,
         }))
