@@ -282,10 +282,10 @@ impl<S: Clone> Stack<S> {
         let mut meaning = failed.meaning;
         let may_be_anothers = matches!(meaning.kind, Kind::Failed | Kind::Answered) && failed.in_company;
         if may_be_anothers && meaning.again == Again::No {
-            // What was wrong may be another call's. By itself this one finds out, and is not charged for it: all of them
-            // together have cost one attempt.
+            // What was wrong may be another call's. By itself this one finds out, and pays for it like for any retry: the
+            // peer has worked for it once already.
             progress.alone = true;
-            meaning.again = Again::Unprocessed;
+            meaning.again = Again::Yes;
         }
         progress.retries.next(&meaning, &caller.budget, around)
     }

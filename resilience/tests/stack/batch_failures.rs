@@ -3,16 +3,16 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use resilience::batch::Batching;
-use resilience::breaker::{CallEnd, State};
+use resilience::batch::{BatchSettings, Batching};
+use resilience::breaker::{BreakerSettings, CallEnd, NEVER_PERCENT, State};
 use resilience::budget::BudgetSettings;
 use resilience::outcome::Kind;
-use resilience::{CallSettings, Cause, Refusal};
+use resilience::{CallError, CallSettings, Cause, Refusal};
 use tokio::time::Instant;
 use tonic::{Code, Status};
 
-use crate::support::numbers::{BATCH, POISON, SENSELESS, attempts, batching, begin};
-use crate::support::{Does, World, address, ms, settings};
+use crate::support::numbers::{BATCH, POISON, SENSELESS, attempts, batching, batching_behind, begin};
+use crate::support::{Does, World, address, breaker, ms, settings};
 
 #[tokio::test(start_paused = true)]
 async fn a_batch_that_fails_is_one_failure_and_each_of_its_calls_is_tried_again() {
@@ -41,10 +41,9 @@ async fn a_batch_that_fails_is_one_failure_and_each_of_its_calls_is_tried_again(
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_call_that_makes_its_batch_fail_harms_no_other_even_if_the_budget_is_spent() {
+async fn a_call_that_makes_its_batch_fail_harms_no_other_for_as_long_as_the_budget_lasts() {
     let world = World::default();
-    let budget = BudgetSettings { per_ten_thousand: 0, capacity_tokens: 0, ..settings().budget };
-    let (batching, _, sent) = batching(&world, 1, CallSettings { budget, ..settings() });
+    let (batching, stack, sent) = batching(&world, 1, settings());
     world.tell(0, Does::AnswersAfter(ms(2)));
     let mut calls = Vec::new();
     for number in [0, 1, POISON, 2] {
@@ -56,13 +55,68 @@ async fn a_call_that_makes_its_batch_fail_harms_no_other_even_if_the_budget_is_s
             Ok(_) => assert_ne!(number, POISON),
             Err(error) => {
                 assert_eq!(number, POISON);
-                assert!(matches!(&error.cause, Cause::Failed(status) if status.code() == Code::Internal));
+                assert!(is_internal(&error));
                 assert_eq!(error.attempts, 2, "once with the others, once by itself");
             }
         }
     }
     assert_eq!(sent.all()[..2], [vec![0], vec![1, POISON, 2]]);
     assert!(sent.all()[2..].iter().all(|sent| sent.len() == 1), "{:?}", sent.all());
+    let totals = stack.caller().totals();
+    assert_eq!((totals.retries, totals.resends), (3, 0), "each call pays for itself");
+}
+
+#[tokio::test(start_paused = true)]
+async fn once_the_budget_is_spent_a_call_ends_with_what_its_batch_came_to() {
+    let world = World::default();
+    let budget = BudgetSettings { per_ten_thousand: 0, capacity_tokens: 0, ..settings().budget };
+    let (batching, _, sent) = batching(&world, 1, CallSettings { budget, ..settings() });
+    world.tell(0, Does::AnswersAfter(ms(2)));
+    let first = begin(&batching, 0, 1_000).await;
+    let together = [begin(&batching, 1, 1_000).await, begin(&batching, POISON, 1_000).await];
+    first.await.unwrap().unwrap();
+    for call in together {
+        let error = call.await.unwrap().unwrap_err();
+        assert!(is_internal(&error));
+        assert_eq!(error.attempts, 1);
+    }
+    assert_eq!(sent.all(), [vec![0], vec![1, POISON]]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn however_small_the_batches_that_fail_attempts_stay_within_the_calls_and_the_budget() {
+    const ROUNDS: usize = 100;
+    const CALLS_A_ROUND: usize = 9;
+    const BURST: u32 = 10;
+    let world = World::default();
+    let budget =
+        BudgetSettings { per_ten_thousand: 1_000, capacity_tokens: BURST, ..settings().budget };
+    // Nothing but the budget is to end them.
+    let breaker = BreakerSettings { failure_rate_percent: NEVER_PERCENT, ..breaker() };
+    let pairs = BatchSettings { max_calls: 2, ..BATCH };
+    let settings = CallSettings { budget, ..settings() };
+    let (batching, stack, sent) = batching_behind(breaker, &world, 1, settings, pairs);
+    world.tell(0, Does::AnswersAfter(ms(2)));
+    for _ in 0..ROUNDS {
+        let mut calls = Vec::new();
+        for _ in 0..CALLS_A_ROUND {
+            calls.push(begin(&batching, POISON, 1_000).await);
+        }
+        for call in calls {
+            assert!(is_internal(&call.await.unwrap().unwrap_err()));
+        }
+    }
+    let (calls, burst) = (ROUNDS * CALLS_A_ROUND, BURST as usize);
+    let attempts = sent.all().len();
+    assert!(attempts <= calls + calls / 10 + burst, "{attempts} attempts of {calls} calls");
+    let totals = stack.caller().totals();
+    assert!(totals.batches >= 2 * ROUNDS as u64, "they did go together: {totals:?}");
+    let further = (totals.retries + totals.resends) as usize;
+    assert!((1..=calls / 10 + burst).contains(&further), "{totals:?}");
+}
+
+fn is_internal(error: &CallError) -> bool {
+    matches!(&error.cause, Cause::Failed(status) if status.code() == Code::Internal)
 }
 
 #[tokio::test(start_paused = true)]

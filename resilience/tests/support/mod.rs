@@ -109,8 +109,19 @@ impl World {
         settings: CallSettings,
         make: impl Fn(Client) -> C + Send + Sync + 'static,
     ) -> Stack<C> {
+        self.stack_behind(breaker(), endpoints, settings, make)
+    }
+
+    /// The same, each endpoint behind such a breaker.
+    pub fn stack_behind<C: Clone + 'static>(
+        &self,
+        breaker: BreakerSettings,
+        endpoints: usize,
+        settings: CallSettings,
+        make: impl Fn(Client) -> C + Send + Sync + 'static,
+    ) -> Stack<C> {
         let random = Random::seeded(7);
-        let set = Endpoints::new(breaker(), None, random.clone());
+        let set = Endpoints::new(breaker, None, random.clone());
         set.set(&(0..endpoints).map(address).collect::<Vec<_>>());
         let caller = Caller::new(settings, Arc::new(set), random);
         let world = self.clone();

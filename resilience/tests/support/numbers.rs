@@ -5,13 +5,14 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 
 use resilience::batch::{Answers, BatchSettings, Batching};
+use resilience::breaker::BreakerSettings;
 use resilience::outcome::Kind;
 use resilience::{Attempt, CallSettings, Stack};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tonic::Status;
 
-use super::{Client, World, ms};
+use super::{Client, World, breaker, ms};
 
 /// The number that makes everything fail that it goes with.
 pub const POISON: u32 = 1_000;
@@ -80,11 +81,22 @@ impl tower::Service<Attempt<Vec<u32>>> for Numbers {
 }
 
 pub fn batching(world: &World, endpoints: usize, settings: CallSettings) -> (Batched, Stack<Numbers>, Sent) {
+    batching_behind(breaker(), world, endpoints, settings, BATCH)
+}
+
+/// The same, each endpoint behind such a breaker, and in such batches.
+pub fn batching_behind(
+    breaker: BreakerSettings,
+    world: &World,
+    endpoints: usize,
+    settings: CallSettings,
+    batch: BatchSettings,
+) -> (Batched, Stack<Numbers>, Sent) {
     let sent = Sent::default();
     let of_clients = sent.clone();
     let make = move |client| Numbers { client, sent: of_clients.clone() };
-    let stack = world.stack_of(endpoints, settings, make);
-    (Batching::new::<Vec<u32>>(stack.clone(), BATCH), stack, sent)
+    let stack = world.stack_behind(breaker, endpoints, settings, make);
+    (Batching::new::<Vec<u32>>(stack.clone(), batch), stack, sent)
 }
 
 /// Calls in a task of its own, and lets it come as far as it comes by itself.
