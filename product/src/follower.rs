@@ -2,6 +2,8 @@
 //! another's, and every now and then in case a word was lost.
 
 mod sight;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,7 +18,7 @@ use crate::digest::Digesting;
 use crate::index::{Index, Retired};
 use crate::revision::{Head, Revision};
 use crate::server::SERVICE_NAMES;
-use crate::store::{Cursor, Entry, Page, Store};
+use crate::store::{Cursor, Entry, Page, Store, Words};
 use sight::{Seen, Sight};
 
 /// How often to look when nothing is heard: half of what other processes may see a write later.
@@ -65,6 +67,11 @@ enum Standing {
 
 /// Follows the store for as long as its runtime lives.
 pub async fn follow(store: Store, index: Arc<Index>, health: Health) {
+    follow_by(store.words(), POLL_EVERY, store, index, health).await;
+}
+
+/// The same, by these words, and by a look so often.
+async fn follow_by(mut words: Words, look_every: Duration, store: Store, index: Arc<Index>, health: Health) {
     let mut follower = Follower {
         store: store.clone(),
         index,
@@ -77,7 +84,6 @@ pub async fn follow(store: Store, index: Arc<Index>, health: Health) {
         retired: Vec::new(),
         standing: Standing::Loading,
     };
-    let mut listener = None;
     loop {
         let standing = match follower.catch_up().await {
             Ok(standing) => standing,
@@ -88,8 +94,8 @@ pub async fn follow(store: Store, index: Arc<Index>, health: Health) {
         follower.serve(follower.index.read().is_ok());
         tokio::select! {
             () = store.next_commit() => {}
-            () = store.next_word(&mut listener) => {}
-            () = tokio::time::sleep(POLL_EVERY) => {}
+            () = words.next() => {}
+            () = tokio::time::sleep(look_every) => {}
         }
     }
 }

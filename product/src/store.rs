@@ -2,7 +2,7 @@
 //!
 //! `write` is the only way in and `feed` the only way to follow; `read` looks at single rows. Rows become objects in
 //! `rows`, tables are spoken to in `tables` with values as `columns` has them; `draft` and `checks` hold what a write must know
-//! and what must hold; `history` keeps who changed what, and what rules said before.
+//! and what must hold; `history` keeps who changed what, and what rules said before; `words` tell of other processes' commits.
 
 mod checks;
 mod columns;
@@ -17,6 +17,7 @@ mod rows;
 mod tables;
 #[cfg(test)]
 mod tests;
+mod words;
 mod write;
 
 use std::sync::Arc;
@@ -33,12 +34,10 @@ pub use history::{Author, Known, Written};
 pub use object::{Kind, Object};
 pub use read::Listing;
 pub use refusal::Refusal;
+pub use words::Words;
 pub use write::{Effect, Intent, Saved, WriteError};
 
 use crate::revision::Epoch;
-
-/// The name under which PostgreSQL tells other processes of a commit.
-const CHANNEL: &str = "candeliver_catalogue";
 
 /// The Product service's database. Clones share it.
 #[derive(Clone, Debug)]
@@ -88,29 +87,10 @@ impl Store {
         self.commits.notified().await;
     }
 
-    /// Waits for a word of another process's commit; for ever on SQLite, which has no such word. The word may be lost:
-    /// whoever waits looks for himself as well.
-    pub async fn next_word(&self, listener: &mut Option<sqlx::postgres::PgListener>) {
-        let Some(pool) = self.database.postgres() else {
-            return std::future::pending().await;
-        };
-        if listener.is_none() {
-            let connected = async {
-                let mut listener = sqlx::postgres::PgListener::connect_with(pool).await?;
-                listener.listen(CHANNEL).await?;
-                Ok::<_, sqlx::Error>(listener)
-            };
-            match connected.await {
-                Ok(connected) => *listener = Some(connected),
-                // Looking for oneself goes on; the next wait tries again.
-                Err(_) => return std::future::pending().await,
-            }
-        }
-        if let Some(listening) = listener
-            && listening.recv().await.is_err()
-        {
-            *listener = None;
-        }
+    /// Hears of other processes' commits, on PostgreSQL; never on SQLite, which has no such word.
+    #[must_use]
+    pub fn words(&self) -> Words {
+        Words::of(self.database.postgres())
     }
 
     fn committed(&self) {

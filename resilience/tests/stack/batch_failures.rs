@@ -89,8 +89,7 @@ async fn however_small_the_batches_that_fail_attempts_stay_within_the_calls_and_
     const CALLS_A_ROUND: usize = 9;
     const BURST: u32 = 10;
     let world = World::default();
-    let budget =
-        BudgetSettings { per_ten_thousand: 1_000, capacity_tokens: BURST, ..settings().budget };
+    let budget = BudgetSettings { per_ten_thousand: 1_000, capacity_tokens: BURST, ..settings().budget };
     // Nothing but the budget is to end them.
     let breaker = BreakerSettings { failure_rate_percent: NEVER_PERCENT, ..breaker() };
     let pairs = BatchSettings { max_calls: 2, ..BATCH };
