@@ -37,12 +37,14 @@ const CALLERS: usize = 6;
 const STEP: usize = 7;
 /// Deferred while every Product hangs: more than a verifier claims at a time.
 const DEFERRED: usize = 240;
-/// Acknowledged before a kill and after a replacement.
+/// Acknowledged before a kill and after a replacement, or deferred.
 const SOME: usize = 60;
 /// The least time between two writes, which leaves the machine to those who order.
 const PACE: Duration = Duration::from_millis(20);
-/// How soon what one Product has written is to be known to all. Half of the writes must be; a busy machine may hold up some.
+/// How soon what one Product has written is to be known to all.
 const PROMISED: Duration = Duration::from_secs(1);
+/// So many percent of the writes must be: a busy machine may hold up a process, and then a write or two, for longer.
+const KEPT_PERCENT: usize = 90;
 /// What a single write may take on a busy machine.
 const GENEROUS: Duration = Duration::from_secs(5);
 /// A verifier that is killed holds up what it has claimed for half a minute.
@@ -65,10 +67,9 @@ async fn three_products_and_three_deliveries_share_the_work(database: &impl Asyn
     }
 
     let work = Work::new(shop, &products, &deliveries);
-    let signal_all = |signal| products.iter().for_each(|product| product.signal(signal));
-    signal_all(Signal::SIGSTOP);
-    join_all((0..CALLERS).map(|caller| work.defer_as(caller))).await;
-    signal_all(Signal::SIGCONT);
+    signal_all(&products, Signal::SIGSTOP);
+    work.defer(DEFERRED, &[0, 1, 2]).await;
+    signal_all(&products, Signal::SIGCONT);
     work.is_well().await;
 
     let killing = async {
@@ -94,14 +95,21 @@ async fn three_products_and_three_deliveries_share_the_work(database: &impl Asyn
     let ((products, deliveries), _, ()) = tokio::join!(killing, callers, work.write());
 
     all_is_as_acknowledged(&deliveries[VICTIM], &work).await;
-    // Told and not promised: the first to find Product again may be quick enough to verify all.
-    for delivery in &deliveries {
-        println!(
-            "{} verified in {} rounds",
-            delivery.address,
-            delivery.log().matches("\"verified\"").count()
-        );
-    }
+
+    // The first to find Product again may have been quick enough to verify all. It stands still while others defer.
+    let rounds = deliveries.each_ref().map(rounds_verified);
+    let quickest = (0..PROCESSES).max_by_key(|place| rounds[*place]).expect("some");
+    signal_all(&products, Signal::SIGSTOP);
+    deliveries[quickest].signal(Signal::SIGSTOP);
+    let others: Vec<_> = (0..PROCESSES).filter(|place| *place != quickest).collect();
+    work.defer(SOME, &others).await;
+    signal_all(&products, Signal::SIGCONT);
+    all_is_as_acknowledged(&deliveries[others[0]], &work).await;
+    deliveries[quickest].signal(Signal::SIGCONT);
+    let rounds = deliveries.each_ref().map(rounds_verified);
+    println!("rounds in which each verified: {rounds:?}");
+    let verifiers = rounds.iter().filter(|rounds| **rounds > 0).count();
+    assert!(verifiers >= 2, "one verifies for all: {rounds:?}");
     the_catalogues_are_the_same(&products, &pages).await;
 }
 
@@ -115,6 +123,15 @@ async fn start_delivery(
     listen: Option<SocketAddr>,
 ) -> Service {
     services::delivery_at(listen, &database.url(), products, &[]).await
+}
+
+fn signal_all(processes: &[Service], signal: Signal) {
+    processes.iter().for_each(|process| process.signal(signal));
+}
+
+/// In how many rounds a Delivery has verified what was PENDING.
+fn rounds_verified(delivery: &Service) -> usize {
+    delivery.log().matches("\"verified\"").count()
 }
 
 /// Whether a process has come to a revision, which it is given a bounded time for.
@@ -220,14 +237,19 @@ impl Work {
         }
     }
 
-    /// Orders what waits for Product, while all of Product hangs.
-    async fn defer_as(&self, caller: usize) {
-        for number in (caller..DEFERRED).step_by(CALLERS) {
+    /// Orders so much at some Deliveries that waits for Product, while all of Product hangs.
+    async fn defer(&self, count: usize, places: &[usize]) {
+        join_all((0..CALLERS).map(|caller| self.defer_as(caller, count, places))).await;
+    }
+
+    async fn defer_as(&self, caller: usize, count: usize, places: &[usize]) {
+        for number in (caller..count).step_by(CALLERS) {
             let sent = wire::CreateDeliveryRequest {
                 admission_policy: AdmissionPolicy::Defer.into(),
                 ..self.order(number)
             };
-            let state = self.create(number / 3 % PROCESSES, &sent).await.expect("DEFER takes it");
+            let place = places[number / 3 % places.len()];
+            let state = self.create(place, &sent).await.expect("DEFER takes it");
             assert_eq!(state, DeliveryState::Pending);
         }
     }
@@ -306,9 +328,13 @@ impl Work {
         }
         seen_after.sort();
         let median = seen_after[seen_after.len() / 2];
+        let kept = seen_after[seen_after.len() * KEPT_PERCENT / 100];
         let slowest = seen_after.last();
-        println!("{number} writes; seen by every Product after {median:?}, the slowest after {slowest:?}");
-        assert!(median < PROMISED, "{median:?}");
+        println!(
+            "{number} writes; seen by every Product after {median:?}, {KEPT_PERCENT} % after {kept:?}, the slowest \
+             after {slowest:?}"
+        );
+        assert!(kept < PROMISED, "{KEPT_PERCENT} % of the writes were seen after {kept:?} at most");
     }
 
     /// How long it takes until a Product has come to a revision; nothing for one that is down.
