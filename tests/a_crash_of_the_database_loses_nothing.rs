@@ -2,12 +2,12 @@
 //! without a restart, and every delivery that was acknowledged is there.
 
 use crate::support::cluster::Cluster;
-use crate::support::trial::Trial;
+use crate::support::trial::{Says, Trial};
 
 #[tokio::test]
 async fn a_crash_of_postgres_loses_nothing() {
     let Some(cluster) = Cluster::start(&[]) else { return };
-    let trial = Trial::on(&cluster).await;
+    let trial = Trial::on(&cluster).await.where_it_says(&[Says::Away, Says::TooLate]);
 
     let outage = async {
         cluster.stop_immediately();

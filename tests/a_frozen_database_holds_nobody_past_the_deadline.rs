@@ -3,12 +3,12 @@
 
 use crate::support::cluster::Cluster;
 use crate::support::eventually;
-use crate::support::trial::Trial;
+use crate::support::trial::{Says, Trial};
 
 #[tokio::test]
 async fn a_frozen_database_holds_nobody_past_the_deadline() {
     let Some(cluster) = Cluster::start(&[]) else { return };
-    let trial = Trial::on(&cluster).await;
+    let trial = Trial::on(&cluster).await.where_it_says(&[Says::Away, Says::TooLate]);
 
     let freeze = async {
         cluster.freeze();

@@ -5,7 +5,7 @@
 
 use crate::support::cluster::Cluster;
 use crate::support::small_disk::SmallDisk;
-use crate::support::trial::Trial;
+use crate::support::trial::{Says, Trial};
 
 /// Room for a server, its two databases and their logs; and for two files of SQLite and theirs.
 const POSTGRES_MEGABYTES: u32 = 160;
@@ -16,7 +16,7 @@ async fn a_full_disk_below_postgres_loses_nothing() {
     let Some(disk) = SmallDisk::mount(POSTGRES_MEGABYTES) else { return };
     let settings = ["min_wal_size=2MB", "max_wal_size=8MB"];
     let Some(cluster) = Cluster::start_in(disk.path(), &settings) else { return };
-    let trial = Trial::on(&cluster).await;
+    let trial = Trial::on(&cluster).await.where_it_says(&[Says::Away]);
 
     let full = async {
         disk.fill();
@@ -35,7 +35,7 @@ async fn a_full_disk_below_sqlite_loses_nothing() {
     let Some(disk) = SmallDisk::mount(SQLITE_MEGABYTES) else { return };
     let [product, delivery] =
         ["product", "delivery"].map(|name| format!("sqlite://{}/{name}.db", disk.path().display()));
-    let trial = Trial::start(&product, &delivery, &[]).await;
+    let trial = Trial::start(&product, &delivery, &[]).await.where_it_says(&[Says::Away]);
 
     let full = async {
         disk.fill();

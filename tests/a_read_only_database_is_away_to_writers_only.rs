@@ -2,12 +2,12 @@
 //! away, readers read, and when it takes writes again so do both services, without a restart.
 
 use crate::support::cluster::Cluster;
-use crate::support::trial::Trial;
+use crate::support::trial::{Says, Trial};
 
 #[tokio::test]
 async fn a_read_only_database_is_away_to_writers_only() {
     let Some(cluster) = Cluster::start(&[]) else { return };
-    let trial = Trial::on(&cluster).await;
+    let trial = Trial::on(&cluster).await.where_it_says(&[Says::Away]);
 
     let read_only = async {
         cluster

@@ -5,7 +5,7 @@ use sqlx::{Connection, PgConnection};
 
 use crate::support::cluster::Cluster;
 use crate::support::eventually;
-use crate::support::trial::Trial;
+use crate::support::trial::{Says, Trial};
 
 const END_SERVICES: &str = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'service'";
 /// How often others try to come in where there is no place any more.
@@ -15,7 +15,7 @@ const COUNT_SERVICES: &str = "SELECT count(*) FROM pg_stat_activity WHERE usenam
 #[tokio::test]
 async fn a_server_with_too_many_clients_is_away_until_it_has_room() {
     let Some(cluster) = Cluster::start(&["max_connections=24"]) else { return };
-    let trial = Trial::on(&cluster).await;
+    let trial = Trial::on(&cluster).await.where_it_says(&[Says::Away, Says::TooLate]);
     cluster.run_sql(&["CREATE ROLE other LOGIN"]).await;
 
     let crowd = async {

@@ -7,13 +7,13 @@ use std::process::{Command, Stdio};
 
 use crate::support::databases::Throwaway;
 use crate::support::small_disk::Immutable;
-use crate::support::trial::Trial;
+use crate::support::trial::{Says, Trial};
 use crate::support::{binaries, eventually};
 
 #[tokio::test]
 async fn a_sqlite_file_that_nobody_may_write_is_away_to_writers_only() {
     let (product, delivery) = (Throwaway::sqlite(), Throwaway::sqlite());
-    let trial = Trial::start(&product.url(), &delivery.url(), &[]).await;
+    let trial = Trial::start(&product.url(), &delivery.url(), &[]).await.where_it_says(&[Says::Away]);
 
     let files: Vec<_> = [&product, &delivery].into_iter().flat_map(files_of).collect();
     let read_only = async {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::support::cluster::Cluster;
 use crate::support::faults::{Fault, Faults};
-use crate::support::trial::{self, Trial};
+use crate::support::trial::{self, Says, Trial};
 
 const BACK_WITHIN: Duration = Duration::from_secs(10);
 /// More than a service has connections.
@@ -19,7 +19,7 @@ async fn no_connection_stays_on_a_standby() {
     let standby = primary.standby(&[]);
     let front = Faults::in_front_of(primary.address());
     let [product, delivery] = trial::urls_at(front.address);
-    let trial = Trial::start(&product, &delivery, &[]).await;
+    let trial = Trial::start(&product, &delivery, &[]).await.where_it_says(&[Says::Away, Says::TooLate]);
 
     let detour = async {
         front.point_at(standby.address());

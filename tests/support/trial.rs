@@ -40,6 +40,16 @@ pub struct Trial {
     pub shop: Shop,
     callers: Callers,
     answered: RefCell<Vec<Answered>>,
+    may_say: &'static [Says],
+}
+
+/// What a caller may hear of a database in trouble. Each story says which of these are right for its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Says {
+    /// It is away: STORE_UNAVAILABLE.
+    Away,
+    /// The caller's deadline was over before it answered.
+    TooLate,
 }
 
 // === impl Trial ===
@@ -59,9 +69,16 @@ impl Trial {
         let shop = open_shop(&product).await;
         let delivery = services::delivery_with(delivery_url, product.address, &flags).await;
         let callers = Callers::of(&delivery, &shop).await;
-        let trial = Self { product, delivery, shop, callers, answered: RefCell::default() };
+        let answered = RefCell::default();
+        let trial = Self { product, delivery, shop, callers, answered, may_say: &[] };
         trial.is_well().await;
         trial
+    }
+
+    /// What callers may hear in this trial, and nothing else. A connection that can't be had is waited for for 2 s: who has waited
+    /// for the database before, or tries again, comes to the deadline of these calls first.
+    pub fn where_it_says(self, may_say: &'static [Says]) -> Self {
+        Self { may_say, ..self }
     }
 
     /// Deliveries are created, and none fails.
@@ -86,8 +103,10 @@ impl Trial {
         let told = async {
             let (done, answered) = self.callers.create_during(trouble).await;
             let failed: Vec<_> = answered.iter().filter(|answered| !answered.is_ok()).collect();
-            failed.iter().for_each(|answered| is_clear(&answered.status));
-            println!("{} creates, {} of them failed", answered.len(), failed.len());
+            failed.iter().for_each(|answered| self.is_clear(&answered.status));
+            let heard = |code| failed.iter().filter(|answered| answered.status.code() == code).count();
+            let [away, late] = Says::ALL.map(|says| heard(says.code()));
+            println!("{} creates; {away} heard that it is away, {late} that it is too late", answered.len());
             let failed = failed.len();
             self.answered.borrow_mut().extend(answered);
             (done, failed)
@@ -121,12 +140,12 @@ impl Trial {
     /// One delivery: whether it was created, in time and else with a clear answer.
     pub async fn creates(&self) -> Result<(), Status> {
         let order = deliveries::order(&self.shop.rock, &self.shop.city);
-        in_time(deliveries::create(&self.delivery, &order)).await.map(drop)
+        self.in_time(deliveries::create(&self.delivery, &order)).await.map(drop)
     }
 
     /// One change of the catalogue, in the same way.
     pub async fn writes(&self) -> Result<(), Status> {
-        in_time(questions::create_product(&self.product, &id(), "new")).await.map(drop)
+        self.in_time(questions::create_product(&self.product, &id(), "new")).await.map(drop)
     }
 
     /// Reads one delivery that was acknowledged, in the same way.
@@ -134,7 +153,7 @@ impl Trial {
         let known =
             self.answered.borrow().iter().find(|answered| answered.is_ok()).map(|found| found.order.clone());
         let known = deliveries::id_of(&known.expect("some were created"));
-        in_time(deliveries::get(&self.delivery, &known)).await.map(drop)
+        self.in_time(deliveries::get(&self.delivery, &known)).await.map(drop)
     }
 
     /// All is well again. Every delivery that was acknowledged is there once and as it was sent; one that was not is stored
@@ -159,6 +178,22 @@ impl Trial {
         }
     }
 
+    async fn in_time<T>(&self, call: impl Future<Output = Result<T, Status>>) -> Result<T, Status> {
+        let asked = Instant::now();
+        let outcome = call.await;
+        let took = asked.elapsed();
+        assert!(took < DEADLINE + LATE, "no answer outlives its deadline: {took:?}");
+        outcome.inspect_err(|status| self.is_clear(status))
+    }
+
+    /// The status is one that this story says is right.
+    #[track_caller]
+    fn is_clear(&self, status: &Status) {
+        let heard = Refusal::of(status);
+        let is_right = self.may_say.iter().any(|says| says.refusal() == heard);
+        assert!(is_right, "{:?} would be right, not {status:?}", self.may_say);
+    }
+
     async fn asks_product<T>(&self) -> T {
         loop {
             let asked = Instant::now();
@@ -167,6 +202,27 @@ impl Trial {
             assert_eq!(decision.expect("Product goes on").reason(), Reason::Allowed);
             assert!(took < AT_ONCE, "an answer from memory took {took:?}");
             tokio::time::sleep(PACE).await;
+        }
+    }
+}
+
+// === impl Says ===
+
+impl Says {
+    const ALL: [Self; 2] = [Self::Away, Self::TooLate];
+
+    fn code(self) -> Code {
+        match self {
+            Self::Away => Code::Unavailable,
+            Self::TooLate => Code::DeadlineExceeded,
+        }
+    }
+
+    /// As the error tables have it.
+    fn refusal(self) -> Refusal {
+        match self {
+            Self::Away => Refusal::new(self.code(), "STORE_UNAVAILABLE").retry(),
+            Self::TooLate => Refusal::new(self.code(), "DEADLINE_EXCEEDED"),
         }
     }
 }
@@ -180,23 +236,4 @@ pub async fn make_databases(cluster: &Cluster) {
 /// The URLs of the two, wherever they are reached.
 pub fn urls_at(address: SocketAddr) -> [String; 2] {
     DATABASES.map(|name| format!("postgres://service@{address}/{name}"))
-}
-
-async fn in_time<T>(call: impl Future<Output = Result<T, Status>>) -> Result<T, Status> {
-    let asked = Instant::now();
-    let outcome = call.await;
-    let took = asked.elapsed();
-    assert!(took < DEADLINE + LATE, "no answer outlives its deadline: {took:?}");
-    outcome.inspect_err(is_clear)
-}
-
-/// All that a caller may hear of a database in trouble.
-#[track_caller]
-fn is_clear(status: &Status) {
-    let clear = [
-        Refusal::new(Code::Unavailable, "STORE_UNAVAILABLE").retry(),
-        Refusal::new(Code::ResourceExhausted, "OVERLOADED").retry(),
-        Refusal::new(Code::DeadlineExceeded, "DEADLINE_EXCEEDED"),
-    ];
-    assert!(clear.contains(&Refusal::of(status)), "{status:?}");
 }
