@@ -20,6 +20,9 @@ const OVERALL: &str = "";
 /// drain looks like a reason to restart.
 pub const LIVENESS: &str = "liveness";
 
+/// A name of a service, which is all that is asked: the longest of ours has 37 bytes.
+const MAX_REQUEST_BYTES: usize = 1024;
+
 /// The states of the services of one process; a clone shows and changes the same ones.
 #[derive(Clone, Debug)]
 pub struct Health(Arc<Inner>);
@@ -78,7 +81,8 @@ impl Health {
     /// The gRPC service; its Watches end when `shutdown` starts.
     #[must_use]
     pub fn service(&self, shutdown: Shutdown) -> HealthServer<HealthService> {
-        HealthServer::new(HealthService { health: self.clone(), shutdown })
+        let service = HealthService { health: self.clone(), shutdown };
+        HealthServer::new(service).max_decoding_message_size(MAX_REQUEST_BYTES)
     }
 
     fn set_overall(&self) {

@@ -7,6 +7,9 @@ use tonic_reflection::server::v1alpha::{
 };
 use tonic_reflection::server::{Builder, Error};
 
+/// A question: a host, and the name of a file or a symbol.
+const MAX_REQUEST_BYTES: usize = 4 * 1024;
+
 /// The two services, each listing every service of `file_descriptor_sets`, health, and both of themselves. (Python's
 /// client speaks only v1alpha, others begin with v1.)
 ///
@@ -31,5 +34,9 @@ pub fn services(
         sets.fold(Builder::configure(), Builder::register_encoded_file_descriptor_set)
             .include_reflection_service(false)
     };
-    Ok((builder().build_v1()?, builder().build_v1alpha()?))
+    let (v1, v1alpha) = (builder().build_v1()?, builder().build_v1alpha()?);
+    Ok((
+        v1.max_decoding_message_size(MAX_REQUEST_BYTES),
+        v1alpha.max_decoding_message_size(MAX_REQUEST_BYTES),
+    ))
 }

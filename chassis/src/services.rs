@@ -80,7 +80,8 @@ impl Services {
         self.with(S::NAME, Box::new(service), true)
     }
 
-    /// Adds a service that must answer under any load and costs next to nothing: health, reflection.
+    /// Adds a service that must answer under any load and costs next to nothing: health, reflection. Of its calls as many may
+    /// be in flight as there may be connections.
     #[must_use]
     pub fn add_unlimited<S>(self, service: S) -> Self
     where

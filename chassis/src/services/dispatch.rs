@@ -117,9 +117,9 @@ impl hyper::service::Service<Request<Incoming>> for Dispatch {
             }
         };
 
-        // 5. The service's load limit, before anything is spent on the call. Health and reflection have none: a probe that
-        //    is shed looks like a dead process. The permit is held until the answer has ended or was given up, which is
-        //    when the call is counted and its span ends.
+        // 5. The service's load limit, before anything is spent on the call. For health and reflection it is one that nobody
+        //    meets who means well: a probe that is shed looks like a dead process. The permit is held until the answer has
+        //    ended or was given up, which is when the call is counted and its span ends.
         if !mounted.counted.enter() {
             return Call::refused_with_headers(mounted.counted.refuse(method));
         }

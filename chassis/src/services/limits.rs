@@ -14,6 +14,9 @@ use crate::settings::ServerSettings;
 #[derive(Clone, Debug)]
 pub struct CallLimits {
     max_in_flight: usize,
+    /// The same for each service that must answer under any load: one for each connection that there may be, since a client
+    /// watches health once a connection. Nobody who means well meets it, and what such calls hold has a bound.
+    max_unlimited: usize,
     runtimes: usize,
     timeout: Duration,
     services: Arc<Mutex<Vec<Service>>>,
@@ -23,6 +26,7 @@ pub struct CallLimits {
 #[derive(Debug)]
 struct Service {
     name: &'static str,
+    limited: bool,
     load: LoadLimit,
     /// Of each runtime.
     figures: Vec<Arc<Figures>>,
@@ -31,8 +35,9 @@ struct Service {
 /// A service as one runtime counts it.
 #[derive(Debug)]
 pub(super) struct Counted {
-    /// `None`: it answers under any load.
-    load: Option<Arc<Share>>,
+    /// Whether the load limit is for its calls; else it answers under any load.
+    limited: bool,
+    load: Arc<Share>,
     figures: Arc<Figures>,
 }
 
@@ -44,6 +49,7 @@ impl CallLimits {
     pub fn new(settings: &ServerSettings) -> Self {
         Self {
             max_in_flight: settings.max_calls_in_flight,
+            max_unlimited: settings.max_connections,
             runtimes: settings.thread_count(),
             timeout: settings.call_timeout(),
             services: Arc::default(),
@@ -53,7 +59,7 @@ impl CallLimits {
     /// How many calls are in flight; those to unlimited services don't count.
     #[must_use]
     pub fn in_flight(&self) -> usize {
-        self.services().iter().map(|service| service.load.in_flight()).sum()
+        self.services().iter().filter(|service| service.limited).map(|service| service.load.in_flight()).sum()
     }
 
     /// How many calls of one service may be in flight.
@@ -80,14 +86,15 @@ impl CallLimits {
     pub(super) fn join(&self, name: &'static str, limited: bool) -> Counted {
         let mut services = self.services();
         let index = services.iter().position(|service| service.name == name).unwrap_or_else(|| {
-            let load = LoadLimit::new(self.max_in_flight, self.runtimes);
-            services.push(Service { name, load, figures: Vec::new() });
+            let max = if limited { self.max_in_flight } else { self.max_unlimited };
+            let load = LoadLimit::new(max, self.runtimes);
+            services.push(Service { name, limited, load, figures: Vec::new() });
             services.len() - 1
         });
         let service = &mut services[index];
         let figures = Arc::new(Figures::new(name));
         service.figures.push(Arc::clone(&figures));
-        Counted { load: limited.then(|| service.load.share()), figures }
+        Counted { limited, load: service.load.share(), figures }
     }
 
     fn services(&self) -> MutexGuard<'_, Vec<Service>> {
@@ -106,19 +113,19 @@ impl Default for CallLimits {
 impl Counted {
     /// Takes the right to one more call, unless the limit is reached. Who got it calls `leave` at the call's end.
     pub(super) fn enter(&self) -> bool {
-        self.load.as_ref().is_none_or(|load| load.enter())
+        self.load.enter()
     }
 
-    /// Whether its calls can be refused because there are too many.
+    /// Whether its calls are load, and not questions that must be answered under any.
     pub(super) fn is_limited(&self) -> bool {
-        self.load.is_some()
+        self.limited
     }
 
     /// Counts a call that did not get in; the headers are its whole answer.
     pub(super) fn refuse(&self, method: &str) -> HeaderMap {
         let place = self.figures.place(method);
         self.figures.count(place, None, Code::ResourceExhausted, Duration::ZERO);
-        self.load.as_ref().map(|load| load.refusal()).unwrap_or_default()
+        self.load.refusal()
     }
 
     /// Counts a call that its caller may not make, or not now.
@@ -135,9 +142,7 @@ impl Counted {
     pub(super) fn leave(&self, place: Place, new_method: Option<&str>, code: Code, took: Duration) {
         self.figures.count(place, new_method, code, took);
         self.figures.end(place);
-        if let Some(load) = &self.load {
-            load.leave();
-        }
+        self.load.leave();
     }
 
     /// Where the calls of a method are counted.

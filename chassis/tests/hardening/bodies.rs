@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use chassis::settings::ServerSettings;
-use futures_util::stream;
+use futures_util::{StreamExt, stream};
 use http_body::Frame;
-use http_body_util::StreamBody;
+use http_body_util::{BodyExt, StreamBody};
 use tokio::time::interval;
 use tonic::body::Body;
 use tonic::{Code, Request, Status};
@@ -16,7 +16,7 @@ use tonic_health::pb::health_client::HealthClient;
 
 use crate::attack::Attacker;
 use crate::attack::frames::{DATA, END_HEADERS, HEADERS, call, frame};
-use crate::harness::{Client, Process, refusal, soon};
+use crate::harness::{Client, Process, connect, refusal, soon};
 
 const PLACES: usize = 8;
 
@@ -49,6 +49,63 @@ async fn drip(client: &Client) -> Status {
         .body(dripping());
     let response = client.sender.clone().send_request(request.unwrap()).await.unwrap();
     Status::from_header_map(response.headers()).expect("it is refused in its head")
+}
+
+/// A message that says how long it is, and then does not come.
+fn announced(length: u32) -> Body {
+    let head = [&[0], length.to_be_bytes().as_slice()].concat();
+    let head = stream::iter([Ok::<_, Infallible>(Frame::data(Bytes::from(head)))]);
+    Body::new(StreamBody::new(head.chain(stream::pending())))
+}
+
+/// Waits until a question that says how long it is, and then does not come, is refused for its length.
+async fn is_refused_for_its_length(client: &Client, path: &str, length: u32) {
+    let request = http::Request::post(format!("http://server.test{path}"))
+        .header("content-type", "application/grpc")
+        .header("te", "trailers")
+        .body(announced(length));
+    let response = client.sender.clone().send_request(request.unwrap()).await.unwrap();
+    // Reflection begins to answer before it is asked, and ends its answer.
+    if let Some(status) = Status::from_header_map(response.headers()) {
+        assert_eq!(refusal(&status), (Code::OutOfRange, "MESSAGE_TOO_LARGE".to_owned()), "{path}");
+    }
+    response.into_body().collect().await.unwrap();
+}
+
+#[tokio::test]
+async fn questions_about_health_and_reflection_are_refused_that_say_they_are_longer_than_any() {
+    const CHECK: &str = "/grpc.health.v1.Health/Check";
+    let process = Process::start(ServerSettings { call_timeout_seconds: 60, ..settings() });
+    let client = process.client().await;
+    soon(is_refused_for_its_length(&client, CHECK, 1_025)).await;
+    soon(is_refused_for_its_length(&client, "/grpc.health.v1.Health/Watch", 1_025)).await;
+    for version in ["v1", "v1alpha"] {
+        let path = format!("/grpc.reflection.{version}.ServerReflection/ServerReflectionInfo");
+        soon(is_refused_for_its_length(&client, &path, 4_097)).await;
+    }
+    let admin = Client::over(connect(process.admin).await).await;
+    soon(is_refused_for_its_length(&admin, CHECK, 1_025)).await;
+}
+
+#[tokio::test]
+async fn as_many_watch_health_as_there_may_be_connections_and_the_admin_port_has_places_of_its_own() {
+    let process = Process::start(ServerSettings { max_connections: PLACES, ..settings() });
+    let client = process.client().await;
+    let mut health = HealthClient::with_origin(client.service(), Client::origin());
+    let mut watches = Vec::new();
+    for _ in 0..PLACES {
+        watches.push(soon(health.watch(HealthCheckRequest::default())).await.unwrap());
+    }
+    let status = soon(health.watch(HealthCheckRequest::default())).await.unwrap_err();
+    assert_eq!(refusal(&status), (Code::ResourceExhausted, "OVERLOADED".to_owned()));
+    assert_eq!(soon(client.say("hello")).await.unwrap(), "hello", "it is no load");
+    let admin = Client::over(connect(process.admin).await).await;
+    let mut kubelet = HealthClient::with_origin(admin.service(), Client::origin());
+    soon(kubelet.check(HealthCheckRequest::default())).await.unwrap();
+
+    drop(watches);
+    let free = async { while health.check(HealthCheckRequest::default()).await.is_err() {} };
+    soon(free).await;
 }
 
 #[tokio::test]

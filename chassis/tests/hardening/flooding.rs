@@ -22,19 +22,23 @@ fn one_thread() -> Process {
 
 /// Serves a client through the floods whose names begin so, one after the other.
 async fn are_survived(name: &str) {
+    are_survived_on(SAY, name).await;
+}
+
+async fn are_survived_on(path: &'static str, name: &str) {
     let process = one_thread();
     let floods: Vec<_> = FLOODS.iter().filter(|flood| flood.name.starts_with(name)).collect();
     assert!(!floods.is_empty(), "there is a flood of {name}");
     for flood in floods {
-        is_survived(*flood, &process).await;
+        is_survived(*flood, path, &process).await;
     }
 }
 
-async fn is_survived(flood: Flood, process: &Process) {
+async fn is_survived(flood: Flood, path: &'static str, process: &Process) {
     let client = process.client().await;
     client.say("hello").await.unwrap();
     let raging: Vec<_> =
-        (0..flood.attackers).map(|_| tokio::spawn(flood.rage(process.address, SAY.to_owned()))).collect();
+        (0..flood.attackers).map(|_| tokio::spawn(flood.rage(process.address, path.to_owned()))).collect();
     for _ in 0..CALLS {
         assert_eq!(soon(client.say("hello")).await.unwrap(), "hello", "through {}", flood.name);
     }
@@ -88,6 +92,15 @@ async fn calls_with_many_headers_keep_nobody_else_from_being_served() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_thousand_bodies_that_stop_before_their_end_keep_nobody_else_from_being_served() {
     are_survived("bodies that stop").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn bodies_that_stop_of_questions_about_health_and_reflection_keep_nobody_else_from_being_served() {
+    are_survived_on("/grpc.health.v1.Health/Check", "bodies that stop").await;
+    are_survived_on("/grpc.health.v1.Health/Check", "short bodies that stop").await;
+    let reflection = "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo";
+    are_survived_on(reflection, "bodies that stop").await;
+    are_survived_on(reflection, "short bodies that stop").await;
 }
 
 /// The code with which the server ends a connection on which this is said.

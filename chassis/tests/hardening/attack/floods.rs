@@ -51,6 +51,7 @@ pub const FLOODS: &[Flood] = &[
     Flood { name: "empty data", wave: empty_data, listens: true, attackers: 4 },
     Flood { name: "data of one byte", wave: tiny_data, listens: true, attackers: 4 },
     Flood { name: "bodies that stop", wave: bodies_that_stop, listens: true, attackers: 1 },
+    Flood { name: "short bodies that stop", wave: short_bodies_that_stop, listens: true, attackers: 1 },
 ];
 
 impl Flood {
@@ -186,13 +187,22 @@ fn tiny_data(wave: &mut Vec<u8>, path: &str, next: u32) -> u32 {
 
 /// Each a message of which all but the end comes, as many as there may be streams.
 fn bodies_that_stop(wave: &mut Vec<u8>, path: &str, next: u32) -> u32 {
-    const BYTES: usize = 15_000;
+    incomplete(wave, path, next, 15_000)
+}
+
+/// The same, so short that a question about health might be it.
+fn short_bodies_that_stop(wave: &mut Vec<u8>, path: &str, next: u32) -> u32 {
+    incomplete(wave, path, next, 1_000)
+}
+
+fn incomplete(wave: &mut Vec<u8>, path: &str, next: u32, bytes: u32) -> u32 {
     if next > MAX_STREAM {
         return next;
     }
     let call = call(path);
-    let mut most = vec![0, 0, 0, 0x3a, 0x99];
-    most.resize(BYTES + 5, b'\n');
+    let mut most = vec![0];
+    most.extend((bytes + 1).to_be_bytes());
+    most.resize(bytes as usize + 5, b'\n');
     streams(next, 20, |stream| {
         frame(wave, HEADERS, END_HEADERS, stream, &call);
         frame(wave, DATA, 0, stream, &most);
