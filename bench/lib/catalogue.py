@@ -1,14 +1,20 @@
 """What a catalogue's size costs: importing, memory, starting, deciding; and how fast `up` is there."""
 import statistics
+import threading
 import time
 
 from . import wire
-from .loads import alternate, ratio
+from .loads import alternate, load, ratio
 from .processes import RELEASE, TMP, Failed, Process, free_port, output
 from .report import Row, at_least, limit
 from .services import (Postgres, catalogue_of, closed_loop, import_catalogue, product, sample_product, sqlite_url)
 
 UP_SECONDS = 30
+# About as long as the import takes, so that most of the calls are made beside it.
+IMPORTING_SECONDS = 2
+IMPORTING_RATE = 2_000
+# More than a pause of 100 ms would pile up.
+IMPORTING_STREAMS = 250
 
 
 def up(plan):
@@ -89,6 +95,30 @@ def million(plan):
     service.stop()
     sizes, figures = against_size(plan)
     return rows + sizes, figures
+
+
+def importing(plan):
+    """What readers on one thread notice of an import of 100,000 rows."""
+    service = sample_product("importing", core=None)
+    question = wire.write(TMP / "importing.pair", [wire.question(wire.PAIR)])
+
+    def ask():
+        seen = load(service.port, wire.CAN_DELIVER, question, seconds=IMPORTING_SECONDS, streams=IMPORTING_STREAMS,
+                    rate=IMPORTING_RATE)
+        return seen["p999_us"]
+
+    file, quiet, beside = catalogue_of(100_000), [], []
+    for _ in range(plan.rounds):
+        quiet.append(ask())
+        # The first round creates the rows and the others find them as they are: both are decoded, read and checked.
+        running = threading.Thread(target=import_catalogue, args=(service, file))
+        running.start()
+        beside.append(ask())
+        running.join()
+    service.check_counters()
+    service.stop()
+    return [Row(f"CanDeliver's p99.9 on one thread during an import of 100,000 rows, at {IMPORTING_RATE:,} calls/s", "",
+                f"{max(beside) / 1_000:.2f} ms at most; {max(quiet) / 1_000:.2f} ms without")], {}
 
 
 def told(what, _wanted, value, unit):

@@ -1,4 +1,7 @@
 //! ImportCatalogue: rows in, one answer per committed chunk.
+//!
+//! Its work is done on the store's runtime: a chunk takes milliseconds to decode and to read, and a thread that serves owes
+//! its callers an answer in less than one.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -20,6 +23,9 @@ use crate::index::Index;
 use crate::revision::Head;
 use crate::store::{Author, Draft, Effect, Refusal, Store};
 
+#[cfg(test)]
+mod tests;
+
 /// Rows in one chunk: one transaction of a few hundred milliseconds, during which no one else writes.
 const MAX_CHUNK_ROWS: usize = 10_000;
 /// Rows that are only checked: each is remembered to the end, since later ones may refer to it.
@@ -40,6 +46,8 @@ const MAX_OBJECT_ID_BYTES: usize = 64;
 const INDEX_WAIT: Duration = Duration::from_secs(10);
 /// Chunks committed and not yet in the index: the next one is stored while the last one is read back.
 const CHUNKS_AHEAD: usize = 1;
+/// Rows that are read without a pause: about as long as a decision may wait. Others have their turn then.
+const ROWS_A_TURN: u64 = 256;
 
 type Answer = Result<wire::ImportCatalogueResponse, Status>;
 /// A chunk's answer that waits for the index to be at its revision.
@@ -53,13 +61,12 @@ pub struct Imports {
     shutdown: Shutdown,
 }
 
-/// The answers of one import.
-pub struct Answers {
-    answers: mpsc::Receiver<Answer>,
-    _permit: OwnedSemaphorePermit,
-}
+/// The answers of one import. Dropping them, as its caller's deadline does, ends it.
+pub struct Answers(mpsc::Receiver<Answer>);
 
 struct Import {
+    /// It is under way until the task that holds it has ended, whatever has become of its caller.
+    _permit: OwnedSemaphorePermit,
     store: Store,
     /// Who brings the rows.
     author: Author,
@@ -83,7 +90,7 @@ impl Stream for Answers {
     type Item = Answer;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Answer>> {
-        self.answers.poll_recv(context)
+        self.0.poll_recv(context)
     }
 }
 
@@ -109,27 +116,34 @@ impl Imports {
         let permit = Arc::clone(&self.permits).try_acquire_owned();
         let permit =
             permit.map_err(|_| Failure::overloaded("too many imports are under way", RETRY_AFTER))?;
-        let (committed, mut waiting) = mpsc::channel::<Committed>(CHUNKS_AHEAD);
+        let (committed, waiting) = mpsc::channel(CHUNKS_AHEAD);
         let (sender, answers) = mpsc::channel(CHUNKS_AHEAD);
         let validations = Arc::clone(&self.validations);
         let (mode, draft, rows_before) = (None, Draft::default(), 0);
-        let import = Import { store, author, mode, validations, draft, rows_before };
-        tokio::spawn(import.run(chunks, committed, self.shutdown.clone()));
-        tokio::spawn(async move {
-            while let Some(outcome) = waiting.recv().await {
-                let answer = match outcome {
-                    Ok((head, answer)) => {
-                        index.settle(head, Instant::now() + INDEX_WAIT).await;
-                        Ok(answer)
-                    }
-                    Err(status) => Err(status),
-                };
-                if sender.send(answer).await.is_err() {
-                    return;
-                }
+        let runtime = store.database().runtime().clone();
+        let import = Import { _permit: permit, store, author, mode, validations, draft, rows_before };
+        runtime.spawn(import.run(chunks, committed, self.shutdown.clone()));
+        runtime.spawn(answer(waiting, index, sender));
+        Ok(Answers(answers))
+    }
+}
+
+/// Answers each chunk once the index is at its revision. When nobody waits for answers any more, the import has nobody to
+/// tell either and ends.
+async fn answer(mut waiting: mpsc::Receiver<Committed>, index: Arc<Index>, answers: mpsc::Sender<Answer>) {
+    let answering = async {
+        while let Some(outcome) = waiting.recv().await {
+            if let Ok((head, _)) = &outcome {
+                index.settle(*head, Instant::now() + INDEX_WAIT).await;
             }
-        });
-        Ok(Answers { answers, _permit: permit })
+            if answers.send(outcome.map(|(_, answer)| answer)).await.is_err() {
+                return;
+            }
+        }
+    };
+    tokio::select! {
+        () = answering => {}
+        () = answers.closed() => {}
     }
 }
 
@@ -182,6 +196,9 @@ impl Import {
                 Err(violations) => {
                     answer.errors.push(row_error(number, row, &Refusal::InvalidFields(violations)));
                 }
+            }
+            if number.is_multiple_of(ROWS_A_TURN) {
+                tokio::task::yield_now().await;
             }
         }
         let (draft, author) = (std::mem::take(&mut self.draft), self.author.clone());

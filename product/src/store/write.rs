@@ -28,6 +28,9 @@ const NOTIFY: &str = "SELECT pg_notify('candeliver_catalogue', '')";
 /// How long a write waits for those before it in this process: some chunks of imports side by side.
 const TURN_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// Rows of an import that are checked without a pause: the store's runtime has one thread or two, and reads wait for it.
+const ROWS_A_TURN: usize = 256;
+
 /// New values for an object, made from what is stored.
 pub type Patch<T> = Box<dyn FnOnce(&T) -> Result<T, Vec<Violation>> + Send>;
 
@@ -263,12 +266,18 @@ async fn import(
     draft.load::<Location>(connection, locations).await?;
     draft.load::<Rule>(connection, rules).await?;
     draft.load_surroundings(connection, &rows).await?;
-    let put = |row: Change| match row {
+    let mut put = |row: Change| match row {
         Change::Product(product) => put(&mut draft, product),
         Change::Location(location) => put(&mut draft, location),
         Change::Rule(rule) => put(&mut draft, rule),
     };
-    let results = rows.into_iter().map(put).collect();
+    let mut results = Vec::with_capacity(rows.len());
+    for row in rows {
+        results.push(put(row));
+        if results.len().is_multiple_of(ROWS_A_TURN) {
+            tokio::task::yield_now().await;
+        }
+    }
     let head = transaction.finish(&draft, validate_only, author).await?;
     Ok(Imported { head, results, draft: if validate_only { draft } else { Draft::default() } })
 }
