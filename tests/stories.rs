@@ -38,7 +38,7 @@ mod every_line_of_the_error_table_for_delivery;
 mod every_line_of_the_error_table_for_product;
 mod every_line_of_the_error_table_for_time_and_load;
 mod every_metric_is_documented;
-mod floods_leave_product_small_and_well;
+mod floods_leave_both_services_small_and_well;
 mod no_connection_stays_on_a_standby;
 mod no_request_however_strange_is_an_internal_error;
 mod no_string_is_taken_for_sql;

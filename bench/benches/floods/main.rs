@@ -1,10 +1,11 @@
-//! What floods cost a Product and those whom it serves: its resident memory at most, and a healthy client's p99 beside its p99
-//! when nobody else is there. Prints one line a flood, and the two figures last.
+//! What floods cost Product and Delivery, and those whom they serve: resident memory at most, and a healthy client's p99 beside
+//! its p99 when nobody else is there. Prints one line a flood, and the two figures of each service last.
 //!
 //! `cargo build --release --bins && cargo bench -p bench --bench floods`; words after `--` name floods by their beginnings.
-//! `CANDELIVER_BENCH_PROGRAMS` names another folder of programs. Takes a minute and a half.
+//! `CANDELIVER_BENCH_PROGRAMS` names another folder of programs. Takes three minutes.
 #![allow(missing_docs, clippy::unwrap_used, reason = "a bench that can't go on says where")]
 
+mod asked;
 #[path = "../../../chassis/tests/hardening/attack/mod.rs"]
 mod attack;
 mod process;
@@ -12,20 +13,16 @@ mod process;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use proto::product::v1::product_service_client::ProductServiceClient;
-use proto::product::v1::{self as wire};
 use tokio::time::{MissedTickBehavior, interval};
-use tonic::Request;
-use tonic::transport::{Channel, Endpoint};
+use tonic::transport::Endpoint;
 
-use attack::floods::{FLOODS, Flood};
-use process::Product;
+use asked::{Asked, DEADLINE};
+use attack::floods::{FLOODS, Flood, Target};
+use process::Process;
 
-const PATH: &str = "/candeliver.product.v1.ProductService/CanDeliver";
 /// Questions of the healthy client, a second: an open loop, so that an answer that is late delays no further question.
 const RATE: f64 = 500.0;
 const HOW_LONG: Duration = Duration::from_secs(4);
-const DEADLINE: Duration = Duration::from_secs(2);
 
 /// What a client saw.
 struct Seen {
@@ -39,19 +36,41 @@ fn main() {
     let is_wanted =
         |flood: &&Flood| wanted.is_empty() || wanted.iter().any(|word| flood.name.starts_with(word));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let product = Product::start();
+    let product = Process::start("product", &[]);
     runtime.block_on(product.until_it_serves());
-    runtime.block_on(ask(product.address, HOW_LONG / 2));
-    let unloaded = runtime.block_on(ask(product.address, HOW_LONG));
-    println!("unloaded: p50 {}, p99 {}, resident {} MiB", ms(unloaded.p50), ms(unloaded.p99), mib(&product));
+    let asked = runtime.block_on(Asked::can_deliver(product.address));
+    flooded(&runtime, &product, &asked, FLOODS.iter().filter(is_wanted));
 
+    let delivery = Process::start("delivery", &[format!("--product-url=http://{}", product.address)]);
+    runtime.block_on(delivery.until_it_serves());
+    let asked = asked.create_delivery();
+    flooded(&runtime, &delivery, &asked, FLOODS.iter().filter(is_wanted));
+}
+
+/// Floods a service with one after the other while a healthy client asks it.
+fn flooded<'a>(
+    runtime: &tokio::runtime::Runtime,
+    process: &Process,
+    asked: &Asked,
+    floods: impl Iterator<Item = &'a Flood>,
+) {
+    let address = process.address;
+    runtime.block_on(ask(address, asked, HOW_LONG / 2));
+    let unloaded = runtime.block_on(ask(address, asked, HOW_LONG));
+    println!(
+        "{}, unloaded: p50 {}, p99 {}, resident {:.1} MiB",
+        asked.path(),
+        ms(unloaded.p50),
+        ms(unloaded.p99),
+        process.resident_mib()
+    );
     let (mut worst, mut most) = (Duration::ZERO, 0.0_f64);
-    for flood in FLOODS.iter().filter(is_wanted) {
-        product.forget_its_peak();
-        let raging = Raging::begin(*flood, product.address);
-        let seen = runtime.block_on(ask(product.address, HOW_LONG));
+    for flood in floods {
+        process.forget_its_peak();
+        let raging = Raging::begin(*flood, address, &asked.target());
+        let seen = runtime.block_on(ask(address, asked, HOW_LONG));
         raging.end();
-        let peak = product.peak_mib();
+        let peak = process.peak_mib();
         println!(
             "{}: p50 {}, p99 {} ({:.1} × unloaded), {} failed; resident at most {peak:.1} MiB",
             flood.name,
@@ -74,11 +93,11 @@ struct Raging(tokio::runtime::Runtime);
 // === impl Raging ===
 
 impl Raging {
-    fn begin(flood: Flood, address: SocketAddr) -> Self {
+    fn begin(flood: Flood, address: SocketAddr, target: &Target) -> Self {
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         for _ in 0..flood.attackers {
-            runtime.spawn(flood.rage(address, PATH.to_owned()));
+            runtime.spawn(flood.rage(address, target.clone()));
         }
         Self(runtime)
     }
@@ -89,20 +108,19 @@ impl Raging {
 }
 
 /// Asks at the healthy client's rate for so long.
-async fn ask(address: SocketAddr, how_long: Duration) -> Seen {
+async fn ask(address: SocketAddr, asked: &Asked, how_long: Duration) -> Seen {
     let channel =
         Endpoint::from_shared(format!("http://{address}")).unwrap().tcp_nodelay(true).connect_lazy();
-    let client = ProductServiceClient::new(channel);
-    question(client.clone()).await.expect("the connection is made before it is measured");
+    asked.clone().ask(channel.clone()).await.expect("the connection is made before it is measured");
     let mut ticks = interval(Duration::from_secs_f64(1.0 / RATE));
     ticks.set_missed_tick_behavior(MissedTickBehavior::Burst);
-    let (began, mut asked) = (Instant::now(), tokio::task::JoinSet::new());
+    let (began, mut questions) = (Instant::now(), tokio::task::JoinSet::new());
     while began.elapsed() < how_long {
         ticks.tick().await;
-        asked.spawn(question(client.clone()));
+        questions.spawn(asked.clone().ask(channel.clone()));
     }
     let (mut took, mut failures) = (Vec::new(), 0);
-    while let Some(answer) = asked.join_next().await {
+    while let Some(answer) = questions.join_next().await {
         match answer.unwrap() {
             Some(duration) => took.push(duration),
             None => failures += 1,
@@ -113,25 +131,10 @@ async fn ask(address: SocketAddr, how_long: Duration) -> Seen {
     Seen { p50: quantile(0.50), p99: quantile(0.99), failures }
 }
 
-/// How long an answer took; None if it was an error. That nothing is in the catalogue changes nothing here: PRODUCT_UNKNOWN is
-/// an answer like any other.
-async fn question(mut client: ProductServiceClient<Channel>) -> Option<Duration> {
-    let id = || "0190b0a0-0000-7000-8000-00000000000a".to_owned();
-    let mut request =
-        Request::new(wire::CanDeliverRequest { product_id: id(), location_id: id(), ..Default::default() });
-    request.set_timeout(DEADLINE);
-    let asked = Instant::now();
-    client.can_deliver(request).await.ok().map(|_| asked.elapsed())
-}
-
 fn ms(duration: Duration) -> String {
     format!("{:.2} ms", duration.as_secs_f64() * 1_000.0)
 }
 
 fn ratio(one: Duration, other: Duration) -> f64 {
     one.as_secs_f64() / other.as_secs_f64()
-}
-
-fn mib(product: &Product) -> String {
-    format!("{:.1}", product.resident_mib())
 }

@@ -1,4 +1,4 @@
-//! A Product on an empty SQLite database, and what Linux tells of its memory.
+//! A service on an empty SQLite database, and what Linux tells of its memory.
 
 use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
@@ -11,27 +11,28 @@ use tonic_health::pb::health_client::HealthClient;
 use uuid::Uuid;
 
 const START_TIMEOUT: Duration = Duration::from_secs(30);
-const SERVICE: &str = "candeliver.product.v1.ProductService";
 
-pub struct Product {
+pub struct Process {
     child: Child,
     folder: PathBuf,
     pub address: SocketAddr,
 }
 
-// === impl Product ===
+// === impl Process ===
 
-impl Product {
-    pub fn start() -> Self {
+impl Process {
+    /// Starts a program with further flags.
+    pub fn start(program: &str, flags: &[String]) -> Self {
         let folder = std::env::temp_dir().join(format!("candeliver-bench-{}", Uuid::new_v4()));
         std::fs::create_dir(&folder).unwrap();
         let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         let programs = std::env::var_os("CANDELIVER_BENCH_PROGRAMS").map(PathBuf::from);
         let programs =
             programs.unwrap_or_else(|| concat!(env!("CARGO_MANIFEST_DIR"), "/../target/release").into());
-        let child = Command::new(programs.join("product"))
+        let child = Command::new(programs.join(program))
             .arg(format!("--listen={address}"))
-            .arg(format!("--database-url=sqlite://{}/product.db", folder.display()))
+            .arg(format!("--database-url=sqlite://{}/{program}.db", folder.display()))
+            .args(flags)
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()
@@ -43,7 +44,7 @@ impl Product {
         let channel = Endpoint::from_shared(format!("http://{}", self.address)).unwrap().connect_lazy();
         let serving = async {
             loop {
-                let request = HealthCheckRequest { service: SERVICE.to_owned() };
+                let request = HealthCheckRequest::default();
                 let checked = HealthClient::new(channel.clone()).check(request).await;
                 if checked.is_ok_and(|checked| checked.into_inner().status == 1) {
                     return;
@@ -75,7 +76,7 @@ impl Product {
     }
 }
 
-impl Drop for Product {
+impl Drop for Process {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();

@@ -3,7 +3,7 @@
 use chassis::settings::ServerSettings;
 
 use crate::attack::Attacker;
-use crate::attack::floods::{FLOODS, Flood};
+use crate::attack::floods::{FLOODS, Flood, SHORT_BODIES_THAT_STOP, Target};
 use crate::attack::frames::{
     A_REMEMBERED_FIELD, CONTINUATION, DATA, END_HEADERS, HEADERS, PING, RST_STREAM, SETTINGS, call,
     field_to_remember, frame,
@@ -13,6 +13,8 @@ use crate::harness::{Process, soon};
 /// Calls of another client while it lasts.
 const CALLS: usize = 100;
 const SAY: &str = "/test.Script/Say";
+/// As Say takes it.
+const HELLO: &[u8] = b"\x0a\x05hello";
 /// RFC 9113's code for a client that is too much.
 const ENHANCE_YOUR_CALM: u32 = 0xb;
 
@@ -22,23 +24,26 @@ fn one_thread() -> Process {
 
 /// Serves a client through the floods whose names begin so, one after the other.
 async fn are_survived(name: &str) {
-    are_survived_on(SAY, name).await;
+    are_survived_by(&one_thread(), name).await;
 }
 
-async fn are_survived_on(path: &'static str, name: &str) {
-    let process = one_thread();
+async fn are_survived_by(process: &Process, name: &str) {
     let floods: Vec<_> = FLOODS.iter().filter(|flood| flood.name.starts_with(name)).collect();
     assert!(!floods.is_empty(), "there is a flood of {name}");
     for flood in floods {
-        is_survived(*flood, path, &process).await;
+        is_survived(*flood, &target(SAY), process).await;
     }
 }
 
-async fn is_survived(flood: Flood, path: &'static str, process: &Process) {
+fn target(path: &str) -> Target {
+    Target { path: path.to_owned(), message: HELLO.to_vec() }
+}
+
+async fn is_survived(flood: Flood, target: &Target, process: &Process) {
     let client = process.client().await;
     client.say("hello").await.unwrap();
     let raging: Vec<_> =
-        (0..flood.attackers).map(|_| tokio::spawn(flood.rage(process.address, path.to_owned()))).collect();
+        (0..flood.attackers).map(|_| tokio::spawn(flood.rage(process.address, target.clone()))).collect();
     for _ in 0..CALLS {
         assert_eq!(soon(client.say("hello")).await.unwrap(), "hello", "through {}", flood.name);
     }
@@ -96,11 +101,11 @@ async fn a_thousand_bodies_that_stop_before_their_end_keep_nobody_else_from_bein
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn bodies_that_stop_of_questions_about_health_and_reflection_keep_nobody_else_from_being_served() {
-    are_survived_on("/grpc.health.v1.Health/Check", "bodies that stop").await;
-    are_survived_on("/grpc.health.v1.Health/Check", "short bodies that stop").await;
-    let reflection = "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo";
-    are_survived_on(reflection, "bodies that stop").await;
-    are_survived_on(reflection, "short bodies that stop").await;
+    let process = one_thread();
+    for path in ["/grpc.health.v1.Health/Check", "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo"]
+    {
+        is_survived(SHORT_BODIES_THAT_STOP, &target(path), &process).await;
+    }
 }
 
 /// The code with which the server ends a connection on which this is said.

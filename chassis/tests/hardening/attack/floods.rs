@@ -23,14 +23,21 @@ const MANY_FIELDS: usize = 480;
 #[derive(Clone, Copy)]
 pub struct Flood {
     pub name: &'static str,
-    /// The first wave of a connection, and each further one; an empty one is the last. It is told the path of a unary rpc and
-    /// the first stream that may be opened, and says which is the next.
-    wave: fn(&mut Vec<u8>, &str, u32) -> u32,
+    /// The first wave of a connection, and each further one; an empty one is the last. It is told what to call and the first
+    /// stream that may be opened, and says which is the next.
+    wave: fn(&mut Vec<u8>, &Target, u32) -> u32,
     /// Whether what the server says is read. A client that does not can hold up only itself.
     pub listens: bool,
     /// Attackers at once. Of those that hold calls as long as they may, one has a thousand: three have all there may be, and
     /// then others are refused, which is what the load limit is for.
     pub attackers: usize,
+}
+
+/// What a flood calls: a unary rpc, and a message that it answers with one.
+#[derive(Clone, Debug)]
+pub struct Target {
+    pub path: String,
+    pub message: Vec<u8>,
 }
 
 /// Every one of them.
@@ -51,15 +58,18 @@ pub const FLOODS: &[Flood] = &[
     Flood { name: "empty data", wave: empty_data, listens: true, attackers: 4 },
     Flood { name: "data of one byte", wave: tiny_data, listens: true, attackers: 4 },
     Flood { name: "bodies that stop", wave: bodies_that_stop, listens: true, attackers: 1 },
-    Flood { name: "short bodies that stop", wave: short_bodies_that_stop, listens: true, attackers: 1 },
 ];
+
+/// For services whose messages are shorter.
+pub const SHORT_BODIES_THAT_STOP: Flood =
+    Flood { name: "short bodies that stop", wave: short_bodies_that_stop, listens: true, attackers: 1 };
 
 impl Flood {
     /// Floods over one connection at a time, as fast as the server lets it; where that is closed, over the next.
-    pub async fn rage(self, address: SocketAddr, path: String) -> Infallible {
+    pub async fn rage(self, address: SocketAddr, target: Target) -> Infallible {
         loop {
             if let Ok(attacker) = Attacker::connect(address).await {
-                let _closed = self.over(attacker, &path).await;
+                let _closed = self.over(attacker, &target).await;
             }
             // Where nothing has to be waited for, others on this runtime would never have their turn.
             tokio::task::yield_now().await;
@@ -67,14 +77,14 @@ impl Flood {
     }
 
     /// Floods over a connection until it is closed.
-    async fn over(self, attacker: Attacker, path: &str) -> std::io::Result<()> {
+    async fn over(self, attacker: Attacker, target: &Target) -> std::io::Result<()> {
         let mut next = 1;
         let mut wave = Vec::new();
         let mut attacker = if self.listens {
             let (mut writing, listening) = attacker.listening_to_nothing();
             loop {
                 wave.clear();
-                next = (self.wave)(&mut wave, path, next);
+                next = (self.wave)(&mut wave, target, next);
                 if wave.is_empty() {
                     // It holds what it has, until the server has had enough.
                     let _ = listening.await;
@@ -91,59 +101,59 @@ impl Flood {
         };
         loop {
             wave.clear();
-            next = (self.wave)(&mut wave, path, next);
+            next = (self.wave)(&mut wave, target, next);
             attacker.send(&wave).await?;
         }
     }
 }
 
-fn pings(wave: &mut Vec<u8>, _: &str, next: u32) -> u32 {
+fn pings(wave: &mut Vec<u8>, _: &Target, next: u32) -> u32 {
     (0..WAVE).for_each(|_| frame(wave, PING, 0, 0, b"in vain!"));
     next
 }
 
-fn settings(wave: &mut Vec<u8>, _: &str, next: u32) -> u32 {
+fn settings(wave: &mut Vec<u8>, _: &Target, next: u32) -> u32 {
     // INITIAL_WINDOW_SIZE, which changes each open stream's.
     (0..WAVE).for_each(|size| frame(wave, SETTINGS, 0, 0, &[0, 4, 0, 0, 0xff, (size % 2) as u8]));
     next
 }
 
-fn priorities(wave: &mut Vec<u8>, _: &str, next: u32) -> u32 {
+fn priorities(wave: &mut Vec<u8>, _: &Target, next: u32) -> u32 {
     (0..WAVE).for_each(|number| frame(wave, PRIORITY, 0, 2 * number + 1, &[0, 0, 0, 0, 1]));
     next
 }
 
-fn window_updates(wave: &mut Vec<u8>, _: &str, next: u32) -> u32 {
+fn window_updates(wave: &mut Vec<u8>, _: &Target, next: u32) -> u32 {
     (0..WAVE).for_each(|_| frame(wave, WINDOW_UPDATE, 0, 0, &[0, 0, 0, 1]));
     next
 }
 
-fn unknown_frames(wave: &mut Vec<u8>, _: &str, next: u32) -> u32 {
+fn unknown_frames(wave: &mut Vec<u8>, _: &Target, next: u32) -> u32 {
     (0..WAVE).for_each(|_| frame(wave, UNKNOWN, 0, 0, &[]));
     next
 }
 
-fn resets(wave: &mut Vec<u8>, path: &str, next: u32) -> u32 {
-    let call = call(path);
+fn resets(wave: &mut Vec<u8>, to: &Target, next: u32) -> u32 {
+    let call = call(&to.path);
     streams(next, WAVE, |stream| {
         frame(wave, HEADERS, END_HEADERS, stream, &call);
         frame(wave, RST_STREAM, 0, stream, &CANCEL);
     })
 }
 
-fn heavy_resets(wave: &mut Vec<u8>, path: &str, next: u32) -> u32 {
-    let call = heavy_call(path, next == 1);
+fn heavy_resets(wave: &mut Vec<u8>, to: &Target, next: u32) -> u32 {
+    let call = heavy_call(&to.path, next == 1);
     streams(next, WAVE, |stream| {
         frame(wave, HEADERS, END_HEADERS, stream, &call);
         frame(wave, RST_STREAM, 0, stream, &CANCEL);
     })
 }
 
-fn heavy_calls(wave: &mut Vec<u8>, path: &str, next: u32) -> u32 {
+fn heavy_calls(wave: &mut Vec<u8>, to: &Target, next: u32) -> u32 {
     if next > MAX_STREAM {
         return next;
     }
-    let call = heavy_call(path, next == 1);
+    let call = heavy_call(&to.path, next == 1);
     streams(next, WAVE, |stream| frame(wave, HEADERS, END_HEADERS, stream, &call))
 }
 
@@ -158,48 +168,48 @@ fn heavy_call(path: &str, is_first: bool) -> Vec<u8> {
     block
 }
 
-fn continuations(wave: &mut Vec<u8>, path: &str, next: u32) -> u32 {
-    frame(wave, HEADERS, 0, next, &call(path));
+fn continuations(wave: &mut Vec<u8>, to: &Target, next: u32) -> u32 {
+    frame(wave, HEADERS, 0, next, &call(&to.path));
     let mut part = Vec::new();
     super::frames::field(&mut part, b"x-more", &[b'x'; 1_000]);
     (0..WAVE).for_each(|_| frame(wave, CONTINUATION, 0, next, &part));
     next + 2
 }
 
-fn empty_continuations(wave: &mut Vec<u8>, path: &str, next: u32) -> u32 {
-    frame(wave, HEADERS, 0, next, &call(path));
+fn empty_continuations(wave: &mut Vec<u8>, to: &Target, next: u32) -> u32 {
+    frame(wave, HEADERS, 0, next, &call(&to.path));
     (0..WAVE).for_each(|_| frame(wave, CONTINUATION, 0, next, &[]));
     next + 2
 }
 
-fn empty_data(wave: &mut Vec<u8>, path: &str, next: u32) -> u32 {
-    frame(wave, HEADERS, END_HEADERS, next, &call(path));
+fn empty_data(wave: &mut Vec<u8>, to: &Target, next: u32) -> u32 {
+    frame(wave, HEADERS, END_HEADERS, next, &call(&to.path));
     (0..WAVE).for_each(|_| frame(wave, DATA, 0, next, &[]));
     next + 2
 }
 
-fn tiny_data(wave: &mut Vec<u8>, path: &str, next: u32) -> u32 {
-    frame(wave, HEADERS, END_HEADERS, next, &call(path));
+fn tiny_data(wave: &mut Vec<u8>, to: &Target, next: u32) -> u32 {
+    frame(wave, HEADERS, END_HEADERS, next, &call(&to.path));
     frame(wave, DATA, 0, next, &[0, 0, 0, 3, 0xe8]);
     (0..WAVE).for_each(|_| frame(wave, DATA, 0, next, b"\n"));
     next + 2
 }
 
 /// Each a message of which all but the end comes, as many as there may be streams.
-fn bodies_that_stop(wave: &mut Vec<u8>, path: &str, next: u32) -> u32 {
-    incomplete(wave, path, next, 15_000)
+fn bodies_that_stop(wave: &mut Vec<u8>, to: &Target, next: u32) -> u32 {
+    incomplete(wave, to, next, 15_000)
 }
 
 /// The same, so short that a question about health might be it.
-fn short_bodies_that_stop(wave: &mut Vec<u8>, path: &str, next: u32) -> u32 {
-    incomplete(wave, path, next, 1_000)
+fn short_bodies_that_stop(wave: &mut Vec<u8>, to: &Target, next: u32) -> u32 {
+    incomplete(wave, to, next, 1_000)
 }
 
-fn incomplete(wave: &mut Vec<u8>, path: &str, next: u32, bytes: u32) -> u32 {
+fn incomplete(wave: &mut Vec<u8>, to: &Target, next: u32, bytes: u32) -> u32 {
     if next > MAX_STREAM {
         return next;
     }
-    let call = call(path);
+    let call = call(&to.path);
     let mut most = vec![0];
     most.extend((bytes + 1).to_be_bytes());
     most.resize(bytes as usize + 5, b'\n');
