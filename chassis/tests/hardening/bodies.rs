@@ -1,6 +1,7 @@
 //! Requests whose bodies come slowly, or never to their end.
 
 use std::convert::Infallible;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -8,6 +9,7 @@ use chassis::settings::ServerSettings;
 use futures_util::{StreamExt, stream};
 use http_body::Frame;
 use http_body_util::{BodyExt, StreamBody};
+use tokio::task::yield_now;
 use tokio::time::interval;
 use tonic::body::Body;
 use tonic::{Code, Request, Status};
@@ -15,6 +17,7 @@ use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_client::HealthClient;
 
 use crate::attack::Attacker;
+use crate::attack::floods::{no_window, whole_call};
 use crate::attack::frames::{DATA, END_HEADERS, HEADERS, call, frame};
 use crate::harness::{Client, Process, connect, refusal, soon};
 
@@ -149,5 +152,27 @@ async fn bodies_that_never_end_take_every_place_until_the_deadline_and_no_longer
         }
     };
     assert_eq!(soon(free).await, "and now?");
+    drop(attacker);
+}
+
+#[tokio::test]
+async fn answers_that_nobody_reads_hold_no_places() {
+    let process = Process::start(settings());
+    let client = process.client().await;
+    let mut attacker = Attacker::connect(process.address).await.unwrap();
+    let (mut bytes, call) = (Vec::new(), call("/test.Script/Say"));
+    no_window(&mut bytes);
+    for number in 0..u32::try_from(PLACES).unwrap() {
+        whole_call(&mut bytes, &call, b"\x0a\x05hello", 2 * number + 1);
+    }
+    attacker.send(&bytes).await.unwrap();
+    let said = async {
+        while process.script.said.load(Ordering::Relaxed) < PLACES {
+            yield_now().await;
+        }
+    };
+    soon(said).await;
+    // They were all said before this began, and on the thread that says this.
+    assert_eq!(soon(client.say("hello")).await.unwrap(), "hello");
     drop(attacker);
 }

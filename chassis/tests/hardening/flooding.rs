@@ -78,6 +78,14 @@ async fn rapid_resets_keep_nobody_else_from_being_served() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn calls_whose_answers_are_not_read_keep_nobody_else_from_being_served() {
+    // Fewer than the two attackers call.
+    let max_calls_in_flight = 1_500;
+    let settings = ServerSettings { max_calls_in_flight, threads: Some(1), ..ServerSettings::default() };
+    are_survived_by(&Process::start(settings), "calls whose answers are not read").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_flood_of_continuations_keeps_nobody_else_from_being_served() {
     are_survived("continuations").await;
     are_survived("empty continuations").await;

@@ -7,8 +7,8 @@ use tokio::io::AsyncWriteExt;
 
 use super::Attacker;
 use super::frames::{
-    A_REMEMBERED_FIELD, CONTINUATION, DATA, END_HEADERS, HEADERS, PING, PRIORITY, RST_STREAM, SETTINGS,
-    UNKNOWN, WINDOW_UPDATE, call, field_to_remember, frame,
+    A_REMEMBERED_FIELD, CONTINUATION, DATA, END_HEADERS, END_STREAM, HEADERS, PING, PRIORITY, RST_STREAM,
+    SETTINGS, UNKNOWN, WINDOW_UPDATE, call, field_to_remember, frame,
 };
 
 /// Frames of a wave: it fits into what a server reads in a turn or two.
@@ -57,6 +57,7 @@ pub const FLOODS: &[Flood] = &[
     Flood { name: "empty continuations", wave: empty_continuations, listens: true, attackers: 4 },
     Flood { name: "empty data", wave: empty_data, listens: true, attackers: 4 },
     Flood { name: "data of one byte", wave: tiny_data, listens: true, attackers: 4 },
+    Flood { name: "calls whose answers are not read", wave: unread, listens: true, attackers: 2 },
     Flood { name: "bodies that stop", wave: bodies_that_stop, listens: true, attackers: 1 },
 ];
 
@@ -217,6 +218,32 @@ fn incomplete(wave: &mut Vec<u8>, to: &Target, next: u32, bytes: u32) -> u32 {
         frame(wave, HEADERS, END_HEADERS, stream, &call);
         frame(wave, DATA, 0, stream, &most);
     })
+}
+
+/// Whole calls, as many as there may be streams, of a client that gives their answers no window.
+fn unread(wave: &mut Vec<u8>, to: &Target, next: u32) -> u32 {
+    if next > MAX_STREAM {
+        return next;
+    }
+    if next == 1 {
+        no_window(wave);
+    }
+    let call = call(&to.path);
+    streams(next, WAVE, |stream| whole_call(wave, &call, &to.message, stream))
+}
+
+/// INITIAL_WINDOW_SIZE: from now on answers have no room.
+pub fn no_window(wave: &mut Vec<u8>) {
+    frame(wave, SETTINGS, 0, 0, &[0, 4, 0, 0, 0, 0]);
+}
+
+/// A call with its whole message.
+pub fn whole_call(wave: &mut Vec<u8>, call: &[u8], message: &[u8], stream: u32) {
+    let mut framed = vec![0];
+    framed.extend(u32::try_from(message.len()).expect("a small message").to_be_bytes());
+    framed.extend_from_slice(message);
+    frame(wave, HEADERS, END_HEADERS, stream, call);
+    frame(wave, DATA, END_STREAM, stream, &framed);
 }
 
 /// Opens so many streams, and says which is the next.
