@@ -1,14 +1,18 @@
 //! Floods of frames: others are served meanwhile by the same thread, and all is well when they are over.
 
+use std::time::Duration;
+
 use chassis::settings::ServerSettings;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::time::{Instant, timeout_at};
 
 use crate::attack::Attacker;
-use crate::attack::floods::{FLOODS, Flood, SHORT_BODIES_THAT_STOP, Target};
+use crate::attack::floods::{FLOODS, Flood, SHORT_BODIES_THAT_STOP, Target, provoked_reset, whole_call};
 use crate::attack::frames::{
-    A_REMEMBERED_FIELD, CONTINUATION, DATA, END_HEADERS, HEADERS, PING, RST_STREAM, SETTINGS, call,
+    A_REMEMBERED_FIELD, CONTINUATION, DATA, END_HEADERS, HEADERS, PING, PREFACE, RST_STREAM, SETTINGS, call,
     field_to_remember, frame,
 };
-use crate::harness::{Process, soon};
+use crate::harness::{Process, Wire, soon};
 
 /// Calls of another client while it lasts.
 const CALLS: usize = 100;
@@ -75,6 +79,11 @@ async fn floods_of_priorities_and_window_updates_keep_nobody_else_from_being_ser
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn rapid_resets_keep_nobody_else_from_being_served() {
     are_survived("rapid reset").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn resets_that_a_client_makes_the_server_send_keep_nobody_else_from_being_served() {
+    are_survived("made you reset").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -152,6 +161,49 @@ async fn data_without_a_byte_again_and_again_ends_the_connection() {
     frame(&mut bytes, HEADERS, END_HEADERS, 1, &call(SAY));
     (0..101).for_each(|_| frame(&mut bytes, DATA, 0, 1, &[]));
     assert_eq!(ended_with(&bytes).await, Some(ENHANCE_YOUR_CALM));
+}
+
+#[tokio::test]
+async fn resets_that_a_client_makes_the_server_send_end_the_connection_when_they_are_too_many() {
+    // `MAX_LOCAL_ERROR_RESET_STREAMS`, and one.
+    const RESETS: u32 = 4_097;
+    let (mut bytes, call) = (Vec::new(), call(SAY));
+    (0..RESETS).for_each(|number| provoked_reset(&mut bytes, &call, 2 * number + 1));
+    assert_eq!(ended_with(&bytes).await, Some(ENHANCE_YOUR_CALM));
+}
+
+#[tokio::test]
+async fn data_after_the_end_of_a_call_ends_the_connection() {
+    const PROTOCOL_ERROR: u32 = 1;
+    let (mut bytes, call) = (Vec::new(), call(SAY));
+    whole_call(&mut bytes, &call, b"\x0a\x04wait", 1);
+    frame(&mut bytes, DATA, 0, 1, b"more");
+    assert_eq!(ended_with(&bytes).await, Some(PROTOCOL_ERROR));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_only_pings_is_read_no_faster_than_it_may_talk() {
+    const PINGS: usize = 100_000;
+    /// A pause is up to 0.32 s, and before each a read of some hundred may come.
+    const MOST_IN_A_SECOND: usize = PINGS / 5;
+    let wire = Wire::new();
+    let (mut reading, mut writing) = tokio::io::split(wire.connect());
+    let mut bytes = PREFACE.to_vec();
+    frame(&mut bytes, SETTINGS, 0, 0, &[]);
+    let before = bytes.len();
+    (0..PINGS).for_each(|_| frame(&mut bytes, PING, 0, 0, b"in vain!"));
+    let ping_bytes = (bytes.len() - before) / PINGS;
+    let pinging = tokio::spawn(async move { writing.write_all(&bytes).await });
+
+    let (end, mut answered, mut some) = (Instant::now() + Duration::from_secs(1), 0, [0; 1_024]);
+    while let Ok(read) = timeout_at(end, reading.read(&mut some)).await {
+        let read = read.unwrap();
+        assert!(read > 0, "nothing is closed");
+        answered += read;
+    }
+    let answered = answered / ping_bytes;
+    assert!((1..MOST_IN_A_SECOND).contains(&answered), "{answered} of {PINGS}");
+    assert!(!pinging.is_finished(), "what it says more is not read");
 }
 
 #[tokio::test]

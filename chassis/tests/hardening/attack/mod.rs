@@ -11,7 +11,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
 
-use frames::{PREFACE, SETTINGS, frame};
+use frames::{PING, PREFACE, SETTINGS, frame};
 
 /// A connection on which HTTP/2 has begun, and which then does as it is told.
 pub struct Attacker {
@@ -37,6 +37,21 @@ impl Attacker {
 
     pub async fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.stream.write_all(bytes).await
+    }
+
+    /// Reads until the server has acknowledged a PING.
+    pub async fn until_acknowledged(&mut self, ping: &[u8; 8]) -> io::Result<()> {
+        const ACK: u8 = 1;
+        loop {
+            let mut head = [0; 9];
+            self.stream.read_exact(&mut head).await?;
+            let [high, middle, low, kind, flags, ..] = head;
+            let mut payload = vec![0; u32::from_be_bytes([0, high, middle, low]) as usize];
+            self.stream.read_exact(&mut payload).await?;
+            if (kind, flags) == (PING, ACK) && payload == ping {
+                return Ok(());
+            }
+        }
     }
 
     /// Reads until the server has closed the connection.
