@@ -72,7 +72,7 @@ async fn stays_small_and_well(service: &Service, target: &Target, ask: impl Asyn
     assert!(!service.log().contains("\"ERROR\""), "nothing went wrong inside");
 }
 
-/// Asks again where all places are taken by calls that are at work, here or at Product: three thousand creates at once take a
+/// Asks again where all places are taken by calls that are at work, here or at Product: two thousand creates at once take a
 /// while, and none of them waits in a queue.
 async fn until_there_is_a_place(ask: &impl AsyncFn() -> Result<(), Status>) -> Result<(), Status> {
     loop {
