@@ -11,6 +11,7 @@ mod a_fault_proxy_does_what_it_is_told;
 mod a_flapping_product_harms_nobody;
 mod a_frozen_database_holds_nobody_past_the_deadline;
 mod a_full_disk_loses_nothing;
+mod a_postgres_that_is_lost_without_a_word_is_left_behind;
 mod a_product_in_trouble_is_left_alone_and_found_again;
 mod a_product_whose_database_is_gone_goes_on_answering;
 mod a_promoted_standby_has_every_acknowledged_delivery;

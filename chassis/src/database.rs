@@ -7,6 +7,7 @@
 mod backup;
 mod error;
 mod figures;
+mod lent;
 mod migrate;
 mod session;
 mod settings;
@@ -15,6 +16,7 @@ pub mod throwaway;
 mod trust;
 
 use std::future::{Future, ready};
+use std::io::ErrorKind;
 use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,9 +28,11 @@ use sqlx::sqlite::{
 use sqlx::{Connection as _, Executor as _, Row as _};
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::sync::Semaphore;
+use tokio::time::timeout;
 
 pub use error::StoreError;
 use figures::Figures;
+use lent::{ANSWER_TIMEOUT, Begun, Lent};
 use session::{BEGIN_POSTGRES, BEGIN_SNAPSHOT, BEGIN_SQLITE};
 pub use session::{Connection, PgConnection, Session, SqliteConnection, Transaction};
 pub use settings::DatabaseSettings;
@@ -95,7 +99,7 @@ pub fn start_runtime() -> std::io::Result<Runtime> {
 /// Ends a database and its runtime, once serving is over. Clients have their answers by then: what a silent database holds
 /// back is not worth a long wait.
 pub fn end(runtime: Runtime, database: &Database) {
-    let closing = async { tokio::time::timeout(CLOSE_TIMEOUT, database.close()).await };
+    let closing = async { timeout(CLOSE_TIMEOUT, database.close()).await };
     if runtime.block_on(closing).is_err() {
         tracing::warn!("the database holds its connections; ending without it");
     }
@@ -120,7 +124,8 @@ impl Database {
         Ok(Self { pools, runtime: Handle::current(), units, trust, figures: Arc::default() })
     }
 
-    /// Runs one unit of work to its end on the store's runtime, whatever becomes of the caller.
+    /// Runs one unit of work to its end on the store's runtime, whatever becomes of the caller. A PostgreSQL that is silent for
+    /// too long ends it, and its connections with it.
     ///
     /// # Errors
     /// Too many units are under way, or what the unit itself answers.
@@ -131,9 +136,10 @@ impl Database {
         E: From<StoreError> + Send + 'static,
     {
         let permit = Arc::clone(&self.units).try_acquire_owned().map_err(|_| self.figures.refused())?;
-        let trust = self.trust.clone();
+        let (trust, is_remote) = (self.trust.clone(), self.postgres().is_some());
         let task = self.runtime.spawn(async move {
-            let outcome = unit.await;
+            // A file answers, or says that it can't.
+            let outcome = if is_remote { lent::in_time(&trust, unit).await } else { unit.await };
             if let Err(error) = &outcome {
                 trust.weigh_any(error);
             }
@@ -157,7 +163,7 @@ impl Database {
         let waiting = self.figures.wait();
         let acquired = match &self.pools {
             Pools::Sqlite { readers, .. } => readers.acquire().await.map(Session::Sqlite),
-            Pools::Postgres(pool) => pool.acquire().await.map(Session::Postgres),
+            Pools::Postgres(pool) => Lent::from(pool, &self.trust).await.map(Session::Postgres),
         };
         waiting.over(&self.pools, acquired)
     }
@@ -170,7 +176,7 @@ impl Database {
         let waiting = self.figures.wait();
         let begun = match &self.pools {
             Pools::Sqlite { readers, .. } => readers.begin().await.map(Transaction::Sqlite),
-            Pools::Postgres(pool) => pool.begin_with(BEGIN_SNAPSHOT).await.map(Transaction::Postgres),
+            Pools::Postgres(pool) => self.begin(pool, BEGIN_SNAPSHOT).await.map(Transaction::PostgresAlone),
         };
         waiting.over(&self.pools, begun)
     }
@@ -183,7 +189,7 @@ impl Database {
         let waiting = self.figures.wait();
         let begun = match &self.pools {
             Pools::Sqlite { writer, .. } => writer.begin_with(BEGIN_SQLITE).await.map(Transaction::Sqlite),
-            Pools::Postgres(pool) => pool.begin_with(BEGIN_POSTGRES).await.map(Transaction::Postgres),
+            Pools::Postgres(pool) => self.begin(pool, BEGIN_POSTGRES).await.map(Transaction::PostgresAlone),
         };
         // Here, since a unit that writes may wrap what it answers.
         waiting.over(&self.pools, begun).inspect_err(|error| self.trust.weigh(error))
@@ -198,9 +204,13 @@ impl Database {
         let waiting = self.figures.wait();
         let acquired = match &self.pools {
             Pools::Sqlite { writer, .. } => writer.acquire().await.map(Session::Sqlite),
-            Pools::Postgres(pool) => pool.acquire().await.map(Session::Postgres),
+            Pools::Postgres(pool) => Lent::from(pool, &self.trust).await.map(Session::Postgres),
         };
         waiting.over(&self.pools, acquired)
+    }
+
+    async fn begin(&self, pool: &PgPool, sql: &'static str) -> Result<Begun, sqlx::Error> {
+        Begun::on(Lent::from(pool, &self.trust).await?, sql).await
     }
 
     /// Has connections tested before they are used again if an error shows that one was lost, or takes no writes: the others
@@ -281,13 +291,20 @@ async fn connect_postgres(url: &str, max_connections: u32, trust: Trust) -> Resu
                 if is_trusted {
                     return Ok(!connection.is_in_transaction());
                 }
-                let is_standby = is_standby(connection).await.inspect_err(|_| trust.lose())?;
+                let is_standby = tested(connection).await.inspect_err(|_| trust.lose())?;
                 Ok(!is_standby && !connection.is_in_transaction())
             })
         })
         .connect_with(options)
         .await?;
     Ok(Pools::Postgres(pool))
+}
+
+/// Asks a connection whether it leads to a standby, and lets one go that does not answer: while it is waited for, nobody dials
+/// another.
+async fn tested(connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
+    let silent = |_| Err(sqlx::Error::Io(ErrorKind::TimedOut.into()));
+    timeout(ANSWER_TIMEOUT, is_standby(connection)).await.unwrap_or_else(silent)
 }
 
 /// While a failover is under way the database's address may lead to a standby, whose promotion is worth a wait. The time for

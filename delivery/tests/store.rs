@@ -12,6 +12,8 @@ mod archiving;
 mod committing;
 #[path = "store/creating.rs"]
 mod creating;
+#[path = "store/falling_silent.rs"]
+mod falling_silent;
 #[path = "store/listing.rs"]
 mod listing;
 #[path = "store/locking.rs"]

@@ -68,11 +68,15 @@ impl Store {
     pub async fn open(database: Database) -> Result<Self, StoreError> {
         const FIRST_HEAD: &str = "INSERT INTO catalogue_head (only_row, epoch, revision) VALUES (1, $1, 0) \
                                   ON CONFLICT (only_row) DO NOTHING";
-        let mut transaction = database.write().await?;
-        on_database!(transaction.connection(), c => {
-            sqlx::query(FIRST_HEAD).bind(Epoch::fresh().as_uuid()).execute(c).await?;
-        });
-        transaction.commit().await?;
+        let of_unit = database.clone();
+        let unit = async move {
+            let mut transaction = of_unit.write().await?;
+            on_database!(transaction.connection(), c => {
+                sqlx::query(FIRST_HEAD).bind(Epoch::fresh().as_uuid()).execute(c).await?;
+            });
+            transaction.commit().await
+        };
+        database.run(unit).await?;
         Ok(Self { database, commits: Arc::new(Notify::new()), turn: Arc::new(Semaphore::new(1)) })
     }
 

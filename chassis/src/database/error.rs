@@ -1,5 +1,6 @@
 //! What can go wrong with a database, apart from what the caller asked for.
 
+use std::io::ErrorKind;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -43,6 +44,12 @@ pub enum StoreError {
 // === impl StoreError ===
 
 impl StoreError {
+    /// No answer within the time that a connection which lives needs.
+    #[must_use]
+    pub fn timed_out() -> Self {
+        sqlx::Error::Io(ErrorKind::TimedOut.into()).into()
+    }
+
     /// Whether it was the connection that failed, not what was asked of it: others may have been lost with it.
     #[must_use]
     pub fn is_of_connection(&self) -> bool {

@@ -8,6 +8,7 @@ use sqlx::{AssertSqlSafe, Connection as _, Postgres, Sqlite};
 pub use sqlx::{PgConnection, SqliteConnection};
 
 use super::StoreError;
+use super::lent::{Begun, Lent};
 
 /// A connection out of a pool, for single statements.
 #[derive(Debug)]
@@ -15,7 +16,7 @@ pub enum Session {
     /// To SQLite.
     Sqlite(PoolConnection<Sqlite>),
     /// To PostgreSQL.
-    Postgres(PoolConnection<Postgres>),
+    Postgres(Lent),
 }
 
 /// A transaction, on a connection of its own or on a session's; dropped without `commit` it is rolled back.
@@ -25,6 +26,8 @@ pub enum Transaction<'c> {
     Sqlite(sqlx::Transaction<'c, Sqlite>),
     /// On PostgreSQL.
     Postgres(sqlx::Transaction<'c, Postgres>),
+    /// On a connection of PostgreSQL that it has to itself.
+    PostgresAlone(Begun),
 }
 
 /// How a transaction that writes begins: at once as the only one on SQLite; on PostgreSQL its statements see what others
@@ -117,10 +120,10 @@ impl Session {
     }
 
     /// Ends the connection: it is lost, or in the middle of something that nobody waits for any more.
-    pub fn discard(mut self) {
-        match &mut self {
-            Self::Sqlite(connection) => connection.close_on_drop(),
-            Self::Postgres(connection) => connection.close_on_drop(),
+    pub fn discard(self) {
+        match self {
+            Self::Sqlite(mut connection) => connection.close_on_drop(),
+            Self::Postgres(connection) => connection.discard(),
         }
     }
 }
@@ -133,6 +136,7 @@ impl Transaction<'_> {
         match self {
             Self::Sqlite(transaction) => Connection::Sqlite(transaction),
             Self::Postgres(transaction) => Connection::Postgres(transaction),
+            Self::PostgresAlone(transaction) => Connection::Postgres(transaction.connection()),
         }
     }
 
@@ -144,6 +148,7 @@ impl Transaction<'_> {
         match self {
             Self::Sqlite(transaction) => transaction.commit().await?,
             Self::Postgres(transaction) => transaction.commit().await?,
+            Self::PostgresAlone(transaction) => transaction.commit().await?,
         }
         Ok(())
     }
@@ -156,6 +161,7 @@ impl Transaction<'_> {
         match self {
             Self::Sqlite(transaction) => transaction.rollback().await?,
             Self::Postgres(transaction) => transaction.rollback().await?,
+            Self::PostgresAlone(transaction) => transaction.rollback().await?,
         }
         Ok(())
     }

@@ -1,6 +1,5 @@
 //! Whose fault it is that a batch failed, which is to say: what helps.
 
-use std::io::ErrorKind;
 use std::time::Duration;
 
 use chassis::database::{Database, Session, StoreError};
@@ -74,8 +73,7 @@ pub(super) async fn within<T>(
     limit: Duration,
     work: impl Future<Output = Result<T, StoreError>>,
 ) -> Result<T, StoreError> {
-    let silent = |_| Err(sqlx::Error::Io(ErrorKind::TimedOut.into()).into());
-    tokio::time::timeout(limit, work).await.unwrap_or_else(silent)
+    tokio::time::timeout(limit, work).await.unwrap_or_else(|_| Err(StoreError::timed_out()))
 }
 
 fn of_refusal(refused: &(dyn DatabaseError + 'static)) -> Fault {

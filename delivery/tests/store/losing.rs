@@ -27,7 +27,11 @@ fn behind_a_proxy<F: Future<Output = ()>>(test: impl FnOnce(Store, CuttingProxy)
     behind_a_proxy_on(database::start_runtime().unwrap(), test);
 }
 
-fn behind_a_proxy_on<F: Future<Output = ()>>(runtime: Runtime, test: impl FnOnce(Store, CuttingProxy) -> F) {
+/// The same on a runtime of one's own.
+pub fn behind_a_proxy_on<F: Future<Output = ()>>(
+    runtime: Runtime,
+    test: impl FnOnce(Store, CuttingProxy) -> F,
+) {
     let Some(place) = runtime.block_on(Throwaway::postgres()) else { return };
     let database = runtime.block_on(async {
         let proxy = CuttingProxy::start(&place.url()).await;

@@ -100,10 +100,12 @@ pub enum WriteError {
     Store(#[from] StoreError),
 }
 
+/// Whose turn it is in this process.
+type Turn = OwnedSemaphorePermit;
+
 struct WriteTransaction {
     transaction: Transaction<'static>,
-    /// Whose turn it is in this process.
-    _turn: OwnedSemaphorePermit,
+    _turn: Turn,
     /// What the catalogue is at once this commits.
     next: Head,
 }
@@ -176,9 +178,9 @@ impl Store {
     where
         T: Checked,
     {
-        let store = self.clone();
+        let (store, turn) = (self.clone(), self.turn().await?);
         let unit = async move {
-            let saved = write(&store, intent, &author).await;
+            let saved = write(&store, turn, intent, &author).await;
             if let Err(WriteError::Store(error)) = &saved {
                 store.database.weigh(error);
             }
@@ -201,8 +203,8 @@ impl Store {
         validate_only: bool,
         author: Author,
     ) -> Result<Imported, StoreError> {
-        let store = self.clone();
-        let unit = async move { import(&store, rows, draft, validate_only, &author).await };
+        let (store, turn) = (self.clone(), self.turn().await?);
+        let unit = async move { import(&store, turn, rows, draft, validate_only, &author).await };
         let imported = self.database.run(unit).await?;
         self.committed();
         Ok(imported)
@@ -215,22 +217,37 @@ impl Store {
     pub async fn new_epoch(&self) -> Result<Head, StoreError> {
         const NEW_EPOCH: &str =
             "UPDATE catalogue_head SET epoch = $1 WHERE only_row = 1 RETURNING epoch, revision";
-        let mut transaction = self.database.write().await?;
-        let row: (Uuid, i64) = on_database!(transaction.connection(), c => {
-            sqlx::query_as(NEW_EPOCH).bind(Epoch::fresh().as_uuid()).fetch_one(c).await?
-        });
-        notify(&mut transaction).await?;
-        transaction.commit().await?;
-        Ok(Head { epoch: Epoch::new(row.0), revision: Revision::new(row.1) })
+        let database = self.database.clone();
+        let unit = async move {
+            let mut transaction = database.write().await?;
+            let row: (Uuid, i64) = on_database!(transaction.connection(), c => {
+                sqlx::query_as(NEW_EPOCH).bind(Epoch::fresh().as_uuid()).fetch_one(c).await?
+            });
+            notify(&mut transaction).await?;
+            transaction.commit().await?;
+            Ok(Head { epoch: Epoch::new(row.0), revision: Revision::new(row.1) })
+        };
+        self.database.run(unit).await
+    }
+
+    /// The head's row lets one write at a time: those that wait for it here keep no connection from readers, and have not begun.
+    async fn turn(&self) -> Result<Turn, StoreError> {
+        let turn = timeout(TURN_TIMEOUT, Arc::clone(&self.turn).acquire_owned()).await;
+        turn.ok().and_then(Result::ok).ok_or(StoreError::Overloaded)
     }
 }
 
-async fn write<T>(store: &Store, intent: Intent<T>, author: &Author) -> Result<Saved<T>, WriteError>
+async fn write<T>(
+    store: &Store,
+    turn: Turn,
+    intent: Intent<T>,
+    author: &Author,
+) -> Result<Saved<T>, WriteError>
 where
     T: Checked,
 {
     let mut draft = Draft::default();
-    let mut transaction = WriteTransaction::begin(store).await?;
+    let mut transaction = WriteTransaction::begin(store, turn).await?;
     let id = intent.id();
     let connection = &mut transaction.transaction.connection();
     draft.load::<T>(connection, [id]).await?;
@@ -247,12 +264,13 @@ where
 
 async fn import(
     store: &Store,
+    turn: Turn,
     rows: Vec<Change>,
     mut draft: Draft,
     validate_only: bool,
     author: &Author,
 ) -> Result<Imported, StoreError> {
-    let mut transaction = WriteTransaction::begin(store).await?;
+    let mut transaction = WriteTransaction::begin(store, turn).await?;
     let connection = &mut transaction.transaction.connection();
     let (mut products, mut locations, mut rules) = (Vec::new(), Vec::new(), Vec::new());
     for row in &rows {
@@ -311,10 +329,7 @@ async fn notify(transaction: &mut Transaction<'_>) -> Result<(), StoreError> {
 // === impl WriteTransaction ===
 
 impl WriteTransaction {
-    async fn begin(store: &Store) -> Result<Self, StoreError> {
-        // The head's row lets one write at a time: those that wait for it here keep no connection from readers.
-        let turn = timeout(TURN_TIMEOUT, Arc::clone(&store.turn).acquire_owned()).await;
-        let turn = turn.ok().and_then(Result::ok).ok_or(StoreError::Overloaded)?;
+    async fn begin(store: &Store, turn: Turn) -> Result<Self, StoreError> {
         let mut transaction = store.database.write().await?;
         let (epoch, revision): (Uuid, i64) =
             on_database!(transaction.connection(), c => sqlx::query_as(TAKE_REVISION).fetch_one(c).await?);
