@@ -103,17 +103,13 @@ impl Session {
     ///
     /// # Errors
     /// The database is silent.
-    pub async fn begin(&mut self, lock_timeout: Option<Duration>) -> Result<Transaction<'_>, StoreError> {
+    pub async fn begin(&mut self, lock_timeout: Duration) -> Result<Transaction<'_>, StoreError> {
         Ok(match self {
             Self::Sqlite(connection) => Transaction::Sqlite(connection.begin_with(BEGIN_SQLITE).await?),
             Self::Postgres(connection) => {
-                let begin = match lock_timeout {
-                    None => BEGIN_POSTGRES.to_owned(),
-                    // Both in one round trip.
-                    Some(limit) => {
-                        format!("{BEGIN_POSTGRES}; SET LOCAL lock_timeout = {}", limit.as_millis())
-                    }
-                };
+                // Both in one round trip.
+                let begin =
+                    format!("{BEGIN_POSTGRES}; SET LOCAL lock_timeout = {}", lock_timeout.as_millis());
                 Transaction::Postgres(connection.begin_with(AssertSqlSafe(begin)).await?)
             }
         })

@@ -36,16 +36,18 @@ pub(super) use creates::Create;
 
 /// The longest that an attempt may take, once it has a connection: a little longer than PostgreSQL works on one statement
 /// before it gives up. A connection that is silent for longer is lost.
-const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(12);
+pub(super) const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(12);
 /// Attempts after a connection was lost, each on another one that is waited for. A database that is not back by then is
 /// silent.
 const MAX_LOSSES: u32 = 3;
 /// Attempts after PostgreSQL gave one up in favour of another transaction, which is done by then as a rule.
 const MAX_CONFLICTS: u32 = 3;
-/// How long a transition waits for a delivery that somebody else holds: a commit of another process takes some milliseconds,
-/// and all other writes of this one wait behind it.
+/// How long a write waits for a delivery that somebody else holds, or is about to store: a commit of another process takes some
+/// milliseconds, and all other writes of this one wait behind it.
 const LOCK_TIMEOUT: Duration = Duration::from_millis(200);
-/// How long a batch is halved in search of what somebody else holds: to find one among a whole batch takes some two seconds,
+/// The same for several together, which are halved then: whichever is held is found sooner, and waits alone.
+const BATCH_LOCK_TIMEOUT: Duration = Duration::from_millis(100);
+/// How long a batch is halved in search of what somebody else holds: to find one among a whole batch takes a good second,
 /// and where all are held there is nothing to find.
 const SEARCH: Duration = Duration::from_secs(4);
 
@@ -84,9 +86,7 @@ impl Work for Writer {
             match fault {
                 Fault::Row if batch.len() > 1 => parts.extend(batch.halve()),
                 Fault::Held | Fault::Slow
-                    if batch.len() > 1
-                        && !batch.changes.is_empty()
-                        && search.get_or_insert_with(Instant::now).elapsed() < SEARCH =>
+                    if batch.len() > 1 && search.get_or_insert_with(Instant::now).elapsed() < SEARCH =>
                 {
                     parts.extend(batch.halve());
                 }
@@ -133,6 +133,6 @@ impl Writer {
 }
 
 /// One column of rows: what PostgreSQL takes as one value, however many rows there are.
-fn column<'r, R, V>(rows: &'r [R], value: impl Fn(&'r R) -> V) -> Vec<V> {
+pub(super) fn column<'r, R, V>(rows: &'r [R], value: impl Fn(&'r R) -> V) -> Vec<V> {
     rows.iter().map(value).collect()
 }

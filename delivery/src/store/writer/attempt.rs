@@ -9,7 +9,7 @@ use chassis::database::{Session, StoreError};
 use super::batch::Batch;
 use super::changes::make;
 use super::creates::{Create, InItsWay, store};
-use super::{ATTEMPT_TIMEOUT, LOCK_TIMEOUT};
+use super::{ATTEMPT_TIMEOUT, BATCH_LOCK_TIMEOUT, LOCK_TIMEOUT};
 use crate::domain::{Delivery, State};
 use crate::store::transition::TransitionError;
 use crate::time;
@@ -29,16 +29,16 @@ pub(super) async fn attempt(session: &mut Session, batch: &Batch) -> Result<Comm
     let creates: Vec<_> = batch.creates.iter().map(|create| &create.wanted).collect();
     let changes: Vec<_> = batch.changes.iter().map(|change| &change.wanted).collect();
     let longest = time::after(time::now(), ATTEMPT_TIMEOUT);
+    // A create waits for another under its id: whether that is committed is its answer.
+    let lock_timeout = if batch.len() > 1 { BATCH_LOCK_TIMEOUT } else { LOCK_TIMEOUT };
     if changes.is_empty() && !creates.iter().any(|create| create.has_lapsed(longest)) {
-        let (created, rows) = store(&mut session.connection(), &creates).await?;
+        let (created, rows) = store(&mut session.connection(), &creates, lock_timeout).await?;
         return Ok(Committed::new(&creates, created, Vec::new(), rows));
     }
-    // A create waits for another under its id: whether that is committed is its answer.
-    let lock_timeout = (!changes.is_empty()).then_some(LOCK_TIMEOUT);
     // Each further round leaves one out at least.
     loop {
         let mut transaction = session.begin(lock_timeout).await?;
-        let (created, stored) = store(&mut transaction.connection(), &creates).await?;
+        let (created, stored) = store(&mut transaction.connection(), &creates, lock_timeout).await?;
         let (changed, made) = make(&mut transaction.connection(), &changes).await?;
         // Last, and by the clock as it is now: whatever took long above took it before this line.
         let now = time::now();

@@ -1,5 +1,7 @@
 //! New deliveries of one batch: which may be stored, and what stands in the way of the others.
 
+use std::time::Duration;
+
 use chassis::database::{Connection, StoreError};
 use chassis::on_database;
 use deliverability::Timestamp;
@@ -12,6 +14,9 @@ use crate::time;
 
 const COUNT_PENDING: &str =
     "SELECT COUNT(*) FROM (SELECT 1 FROM deliveries WHERE state = 'PENDING' LIMIT $1) AS counted";
+
+/// Times that creates are stored of which some are not there afterwards: each time somebody removed what stood in their way.
+const MAX_ROUNDS: u32 = 3;
 
 /// A delivery to store.
 #[derive(Debug)]
@@ -40,6 +45,7 @@ impl Create {
 pub(super) async fn store(
     connection: &mut Connection<'_>,
     creates: &[&Create],
+    lock_timeout: Duration,
 ) -> Result<(Vec<InItsWay>, u64), StoreError> {
     let refusals = refusals(connection, creates).await?;
     let to_store: Vec<_> = creates
@@ -48,12 +54,21 @@ pub(super) async fn store(
         .filter(|(_, refusal)| refusal.is_none())
         .map(|(create, _)| *create)
         .collect();
-    let stored = insert::insert(connection, &to_store).await?;
-    if stored == creates.len() as u64 {
-        return Ok((creates.iter().map(|_| None).collect(), stored));
-    }
     let ids: Vec<_> = creates.iter().map(|create| create.delivery.id).collect();
-    let found = by_ids(connection, &ids).await?;
+    let (mut stored, mut rounds) = (0, 0);
+    let found = loop {
+        rounds += 1;
+        stored += insert::insert(connection, &to_store, lock_timeout).await?;
+        if stored == creates.len() as u64 {
+            return Ok((creates.iter().map(|_| None).collect(), stored));
+        }
+        let found = by_ids(connection, &ids).await?;
+        // An archive may have removed what stood in the way, before it was looked at.
+        let is_there = |create: &&Create| found.contains_key(&create.delivery.id.as_uuid());
+        if rounds == MAX_ROUNDS || to_store.iter().all(is_there) {
+            break found;
+        }
+    };
     let created =
         creates.iter().zip(refusals).map(|(create, refusal)| judge(create, refusal, &found)).collect();
     Ok((created, stored))
@@ -93,7 +108,7 @@ fn judge(create: &Create, refusal: Option<Created>, found: &Rows) -> InItsWay {
             other => Some(other),
         },
         (None, Some(refusal)) => Some(Ok(refusal)),
-        // Nothing deletes deliveries.
+        // However often it was stored.
         (None, None) => Some(Err(StoreError::Corrupt(format!("delivery {id} is there and is not")))),
     }
 }

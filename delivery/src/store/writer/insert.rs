@@ -1,5 +1,7 @@
 //! Many new deliveries in one statement.
 
+use std::time::Duration;
+
 use chassis::database::{Connection, PgConnection, SqliteConnection, StoreError};
 use sqlx::AssertSqlSafe;
 
@@ -10,26 +12,32 @@ use crate::store::sqlite;
 const INSERT: &str = concat!("INSERT INTO deliveries (", columns!(), ", lease_until_us) SELECT *, 0 FROM ");
 /// Values of one row.
 const COLUMNS: usize = 19;
-/// On PostgreSQL each column is one value, whatever the number of rows.
+/// On PostgreSQL each column is one value, whatever the number of rows. The statement itself says how long it waits for another
+/// transaction, which costs no round trip, and holds until its transaction ends.
 const POSTGRES: &str = concat!(
-    "INSERT INTO deliveries (",
+    "WITH waiting AS MATERIALIZED (SELECT set_config('lock_timeout', $20, TRUE) AS most) \
+     INSERT INTO deliveries (",
     columns!(),
-    ", lease_until_us) SELECT *, 0 FROM UNNEST($1::uuid[], $2::uuid[], $3::uuid[], $4::bigint[], $5::text[], \
+    ", lease_until_us) SELECT created.*, 0 FROM waiting, UNNEST($1::uuid[], $2::uuid[], $3::uuid[], $4::bigint[], $5::text[], \
      $6::bytea[], $7::text[], $8::text[], $9::text[], $10::text[], $11::text[], $12::bigint[], $13::text[], \
-     $14::bigint[], $15::text[], $16::bigint[], $17::bigint[], $18::bigint[], $19::text[]) \
-     ON CONFLICT (delivery_id) DO NOTHING"
+     $14::bigint[], $15::text[], $16::bigint[], $17::bigint[], $18::bigint[], $19::text[]) AS created \
+     WHERE waiting.most IS NOT NULL ON CONFLICT (delivery_id) DO NOTHING"
 );
 
 /// Stores those whose ids are free, and says how many. Whoever is there already stays as it is; one that another
-/// transaction is about to store is waited for.
-pub(super) async fn insert(connection: &mut Connection<'_>, creates: &[&Create]) -> Result<u64, StoreError> {
+/// transaction is about to store is waited for, but not longer than `lock_timeout`. On SQLite there is no other.
+pub(super) async fn insert(
+    connection: &mut Connection<'_>,
+    creates: &[&Create],
+    lock_timeout: Duration,
+) -> Result<u64, StoreError> {
     if creates.is_empty() {
         return Ok(0);
     }
     let rows = creates.iter().map(|create| DeliveryColumns::new(&create.delivery, &create.fingerprint));
     match connection {
         Connection::Sqlite(c) => on_sqlite(c, rows).await,
-        Connection::Postgres(c) => on_postgres(c, rows).await,
+        Connection::Postgres(c) => on_postgres(c, rows, lock_timeout).await,
     }
 }
 
@@ -70,6 +78,7 @@ async fn on_sqlite<'a>(
 async fn on_postgres<'a>(
     connection: &mut PgConnection,
     rows: impl Iterator<Item = DeliveryColumns<'a>>,
+    lock_timeout: Duration,
 ) -> Result<u64, StoreError> {
     let rows: Vec<_> = rows.collect();
     let query = sqlx::query(POSTGRES)
@@ -91,6 +100,7 @@ async fn on_postgres<'a>(
         .bind(column(&rows, |row| row.version))
         .bind(column(&rows, |row| row.create_time_us))
         .bind(column(&rows, |row| row.update_time_us))
-        .bind(column(&rows, |row| row.traceparent.as_deref()));
+        .bind(column(&rows, |row| row.traceparent.as_deref()))
+        .bind(format!("{}ms", lock_timeout.as_millis()));
     Ok(query.execute(connection).await?.rows_affected())
 }
