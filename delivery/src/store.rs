@@ -6,7 +6,7 @@
 //! | how one is stored once, whoever sends it how often | `create.rs` |
 //! | how its state changes | `transition.rs` |
 //! | how what queues up is read and committed together | `queue.rs`, `writer.rs`, `writer/` |
-//! | how verifiers share what is PENDING, and how much that is | `verify.rs`, `pending.rs` |
+//! | how verifiers share what is PENDING, settle it, and how much it is | `verify.rs`, `settle.rs`, `pending.rs` |
 //! | how those that are long over are removed | `archive.rs` |
 //! | how deliveries are found | `read.rs`, `list.rs` |
 //!
@@ -23,6 +23,7 @@ mod pending;
 mod queue;
 mod read;
 mod rows;
+mod settle;
 mod sqlite;
 mod ticket;
 mod transition;
@@ -44,8 +45,8 @@ pub use list::{Cursor, Filter, MAX_SCANNED_ROWS, Page};
 pub use pending::{Backlog, MAX_COUNTED};
 use queue::Queue;
 use read::{Read, Reader};
+pub use settle::{Settled, Settlement};
 pub use transition::TransitionError;
-pub use verify::{Settled, Settlement};
 use writer::{Entry, Writer};
 
 /// The Delivery service's database. Clones share it.

@@ -3,48 +3,12 @@
 
 use chassis::database::{Connection, Database, StoreError};
 use chassis::on_database;
-use deliverability::{Timestamp, Verdict};
+use deliverability::Timestamp;
 use sqlx::AssertSqlSafe;
 
 use super::Store;
-use super::rows::{DeliveryRow, EvidenceColumns, columns};
-use crate::domain::{Delivery, DeliveryId, Evidence};
-
-/// Whoever leaves PENDING has no verify_by and no lease any more.
-const SETTLE: &str = "UPDATE deliveries SET state = $3, version = version + 1, update_time_us = $4, verify_by_us = NULL, \
-     lease_until_us = 0, verdict = $5, reason = $6, source = $7, revision = $8, check_time_us = $9, deciding_rules = $10 \
-     WHERE delivery_id = $1 AND state = 'PENDING' AND version = $2";
-const REST: &str = "UPDATE deliveries SET lease_until_us = $1 WHERE delivery_id = $2 AND state = 'PENDING'";
-
-/// What Product said of a delivery that waited for it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Settlement {
-    /// Which delivery.
-    pub id: DeliveryId,
-    /// The version that was claimed.
-    pub version: u32,
-    /// What Product said.
-    pub evidence: Evidence,
-}
-
-/// How many deliveries were settled.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Settled {
-    /// That were CONFIRMED.
-    pub confirmed: u64,
-    /// That were REJECTED.
-    pub rejected: u64,
-}
-
-// === impl Settled ===
-
-impl Settled {
-    /// All of them.
-    #[must_use]
-    pub fn all(self) -> u64 {
-        self.confirmed + self.rejected
-    }
-}
+use super::rows::{DeliveryRow, columns};
+use crate::domain::Delivery;
 
 // === impl Store ===
 
@@ -83,54 +47,6 @@ impl Store {
         self.database.run(unit).await
     }
 
-    /// Leaves deliveries alone until an instant.
-    ///
-    /// # Errors
-    /// The database is silent.
-    pub async fn rest(&self, mut ids: Vec<DeliveryId>, until: Timestamp) -> Result<(), StoreError> {
-        // In one order everywhere, so that two transactions never wait for each other.
-        ids.sort_unstable();
-        let database = self.database.clone();
-        let unit = async move {
-            let mut transaction = database.write().await?;
-            for id in ids {
-                on_database!(transaction.connection(), c => {
-                    sqlx::query(REST).bind(until.unix_micros()).bind(id.as_uuid()).execute(c).await.map(drop)?;
-                });
-            }
-            transaction.commit().await
-        };
-        self.database.run(unit).await
-    }
-
-    /// Makes of each delivery what Product said, all in one transaction. One that is not PENDING at that version any more,
-    /// because it was cancelled or another verifier was faster, stays as it is. Says how many were settled.
-    ///
-    /// # Errors
-    /// The database is silent: then it is as if Product had not been asked, or as if it had.
-    pub async fn settle(
-        &self,
-        mut settlements: Vec<Settlement>,
-        now: Timestamp,
-    ) -> Result<Settled, StoreError> {
-        settlements.sort_unstable_by_key(|settlement| settlement.id);
-        let database = self.database.clone();
-        let unit = async move {
-            let mut transaction = database.write().await?;
-            let mut settled = Settled::default();
-            for settlement in &settlements {
-                let count = match settlement.evidence.verdict {
-                    Verdict::Deliverable => &mut settled.confirmed,
-                    Verdict::NotDeliverable => &mut settled.rejected,
-                };
-                *count += settle(&mut transaction.connection(), settlement, now).await?;
-            }
-            transaction.commit().await?;
-            Ok(settled)
-        };
-        self.database.run(unit).await
-    }
-
     /// Ends the wait of up to `limit` PENDING deliveries whose verify_by has passed, leased or not. Says how many.
     ///
     /// # Errors
@@ -150,32 +66,6 @@ impl Store {
         };
         self.database.run(unit).await
     }
-}
-
-async fn settle(
-    connection: &mut Connection<'_>,
-    settlement: &Settlement,
-    now: Timestamp,
-) -> Result<u64, StoreError> {
-    let Settlement { id, version, evidence } = settlement;
-    let columns = EvidenceColumns::new(Some(evidence));
-    let settled = on_database!(connection, c => {
-        sqlx::query(SETTLE)
-            .bind(id.as_uuid())
-            .bind(i64::from(*version))
-            .bind(evidence.transition().target().as_str())
-            .bind(now.unix_micros())
-            .bind(columns.verdict)
-            .bind(columns.reason)
-            .bind(columns.source)
-            .bind(columns.revision)
-            .bind(columns.check_time_us)
-            .bind(columns.deciding_rules)
-            .execute(c)
-            .await?
-            .rows_affected()
-    });
-    Ok(settled)
 }
 
 async fn claim(
