@@ -7,6 +7,7 @@
 //! | how its state changes | `transition.rs` |
 //! | how what queues up is read and committed together | `queue.rs`, `writer.rs`, `writer/` |
 //! | how verifiers share what is PENDING, settle it, and how much it is | `verify.rs`, `settle.rs`, `pending.rs` |
+//! | what must be waited for before a delivery that was found is acknowledged again | `standby.rs` |
 //! | how those that are long over are removed | `archive.rs` |
 //! | how deliveries are found | `read.rs`, `list.rs` |
 //!
@@ -25,6 +26,7 @@ mod read;
 mod rows;
 mod settle;
 mod sqlite;
+mod standby;
 mod ticket;
 mod transition;
 mod verify;
@@ -46,6 +48,8 @@ pub use pending::{Backlog, MAX_COUNTED};
 use queue::Queue;
 use read::{Read, Reader};
 pub use settle::{Settled, Settlement};
+use standby::Standbys;
+use ticket::Ticket;
 pub use transition::TransitionError;
 use writer::{Entry, Writer};
 
@@ -57,6 +61,8 @@ pub struct Store {
     pending: Arc<Notify>,
     reads: Queue<Read>,
     writes: Queue<Entry>,
+    /// What was found and is to be acknowledged again; on PostgreSQL only.
+    found: Option<Queue<Ticket<()>>>,
     commits: Arc<Commits>,
 }
 
@@ -84,7 +90,10 @@ impl Store {
         };
         let reads = Queue::start(database.runtime(), reader);
         let writes = Queue::start(database.runtime(), writer);
-        Self { database, pending, reads, writes, commits }
+        let found = database
+            .postgres()
+            .map(|_| Queue::start(database.runtime(), Standbys { database: database.clone() }));
+        Self { database, pending, reads, writes, found, commits }
     }
 
     /// What was committed since.

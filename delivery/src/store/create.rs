@@ -33,8 +33,12 @@ impl Store {
     /// # Errors
     /// The database is silent.
     pub async fn find_same(&self, id: DeliveryId, order: &Order) -> Result<Option<Created>, StoreError> {
-        let row = self.row(id).await?;
-        row.map(|row| compare(row, &order.fingerprint())).transpose()
+        let Some(row) = self.row(id).await? else { return Ok(None) };
+        let found = compare(row, &order.fingerprint())?;
+        if matches!(found, Created::Existing(_)) {
+            self.make_sure().await?;
+        }
+        Ok(Some(found))
     }
 
     /// Stores a new delivery, with whatever else is to be committed now, if the decision it rests on still holds just

@@ -8,6 +8,7 @@ use deliverability::Timestamp;
 use super::update;
 use crate::domain::{Delivery, DeliveryId, Evidence, Refusal, Step, Transition};
 use crate::store::read::lock_by_ids;
+use crate::store::standby;
 use crate::store::transition::TransitionError;
 
 /// A transition to make.
@@ -56,6 +57,9 @@ pub(super) async fn make(
     let written = update::update(connection, &to_write).await?;
     if written != to_write.len() as u64 {
         return Err(StoreError::Corrupt(format!("{written} rows were there of {}", to_write.len())));
+    }
+    if written == 0 && answers.iter().any(Result::is_ok) {
+        standby::wait(connection).await?;
     }
     Ok((answers, written))
 }

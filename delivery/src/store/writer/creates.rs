@@ -10,6 +10,7 @@ use super::insert;
 use crate::domain::{Delivery, Fingerprint, State};
 use crate::store::create::{Created, compare};
 use crate::store::read::{Rows, by_ids};
+use crate::store::standby;
 use crate::time;
 
 const COUNT_PENDING: &str =
@@ -69,6 +70,9 @@ pub(super) async fn store(
             break found;
         }
     };
+    if !found.is_empty() {
+        standby::wait(connection).await?;
+    }
     let created =
         creates.iter().zip(refusals).map(|(create, refusal)| judge(create, refusal, &found)).collect();
     Ok((created, stored))
