@@ -9,6 +9,8 @@ use crate::support::trial::Trial;
 
 /// As long as a unit of work may take, and a moment. The kernel would take a quarter of an hour.
 const BACK_WITHIN: Duration = Duration::from_secs(15);
+/// More than a service has connections: each has answered a moment ago then, and is used without a test.
+const WRITES: usize = 15;
 
 #[tokio::test]
 async fn a_postgres_that_is_lost_without_a_word_is_left_behind() {
@@ -18,8 +20,12 @@ async fn a_postgres_that_is_lost_without_a_word_is_left_behind() {
     let trial = Trial::start(product.url(), delivery.url(), &[]).await;
 
     let loss = async {
+        for _ in 0..WRITES {
+            trial.writes().await.expect("all is well");
+        }
         product.fall_silent();
         delivery.fall_silent();
+        trial.writes().await.expect_err("nobody answers");
         trial.until_nothing_is_written().await;
         product.speak_again();
         delivery.speak_again();
