@@ -70,6 +70,15 @@ impl Shutdown {
         let _ = self.0.clone().wait_for(|started| *started).await;
     }
 
+    /// Does something, unless the end starts before it is done, or has started already.
+    pub async fn or<T>(&self, work: impl Future<Output = T>) -> Option<T> {
+        tokio::select! {
+            biased;
+            () = self.started() => None,
+            done = work => Some(done),
+        }
+    }
+
     /// Whether the end has started.
     #[must_use]
     pub fn is_started(&self) -> bool {

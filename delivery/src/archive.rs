@@ -27,6 +27,11 @@ pub enum ArchiveError {
     /// Another archive writes into the same file.
     #[error("another archive is writing into {0}")]
     Taken(String),
+    /// The file is something else.
+    #[error(
+        "{0} is there and ends with no line of an archive: name a new file, or one that an archive wrote"
+    )]
+    NoArchive(String),
     /// The file can't be written.
     #[error("can't write {0}: {1}")]
     File(String, std::io::Error),
@@ -34,7 +39,7 @@ pub enum ArchiveError {
     #[error(transparent)]
     Store(#[from] StoreError),
     /// It was told to end.
-    #[error("told to end; {0} deliveries are archived, and the next archive goes on")]
+    #[error("told to end; {0} deliveries or a few more are archived, and the next archive goes on")]
     ToldToEnd(u64),
 }
 
@@ -55,12 +60,12 @@ pub async fn archive(
     for state in State::FINAL {
         let mut place = Some(Place::start(state));
         while let Some(from) = place {
-            if shutdown.is_started() {
-                return Err(ArchiveError::ToldToEnd(archived));
-            }
-            let finals = store.finals(from, before, ARCHIVE_BATCH_ROWS).await?;
+            let told_to_end = move || ArchiveError::ToldToEnd(archived);
+            let reading = store.finals(from, before, ARCHIVE_BATCH_ROWS);
+            let finals = shutdown.or(reading).await.ok_or_else(told_to_end)??;
             file.write(&finals.deliveries)?;
-            archived += store.remove(&finals.deliveries).await?;
+            // What has begun goes on, and whoever is told to end does not wait for a silent database.
+            archived += shutdown.or(store.remove(&finals.deliveries)).await.ok_or_else(told_to_end)??;
             place = finals.next;
             batches += 1;
             if batches.is_multiple_of(REPORT_BATCHES) {

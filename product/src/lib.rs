@@ -53,7 +53,12 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         return Ok(());
     }
     let exporting = trace::start(&args.trace, "product", runtime.handle())?;
-    let store = runtime.block_on(open(args))?;
+    let Some(store) = runtime.block_on(shutdown.or(open(args))) else {
+        // Whatever it waits for, its threads are not waited for.
+        runtime.shutdown_background();
+        anyhow::bail!("told to end before the database was ready");
+    };
+    let store = store?;
     match &args.command {
         Some(Command::Migrate) => println!("the tables are up to date"),
         Some(Command::NewEpoch) => {

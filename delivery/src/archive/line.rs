@@ -3,6 +3,7 @@
 use prost_types::Timestamp;
 use proto::delivery::v1 as wire;
 use serde_json::{Map, Value, json};
+use uuid::Uuid;
 
 use crate::domain::Delivery;
 use crate::grpc::render;
@@ -23,6 +24,13 @@ pub(super) fn of(delivery: &Delivery) -> String {
     put(&mut line, "create_time", time(message.create_time));
     put(&mut line, "update_time", time(message.update_time));
     Value::Object(line).to_string()
+}
+
+/// Whether something is a line: whatever later releases put into it, a delivery has an id and a state.
+pub(super) fn is_one(bytes: &[u8]) -> bool {
+    let Ok(line) = serde_json::from_slice::<Value>(bytes) else { return false };
+    let id = line["delivery_id"].as_str().is_some_and(|id| Uuid::try_parse(id).is_ok());
+    id && line["state"].as_str().is_some_and(|state| wire::DeliveryState::from_str_name(state).is_some())
 }
 
 fn admission(message: wire::Admission) -> Value {

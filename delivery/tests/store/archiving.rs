@@ -12,6 +12,7 @@ use delivery::domain::{Delivery, DeliveryId, Source, State, Transition};
 use delivery::store::{Place, Settlement, Store};
 use uuid::Uuid;
 
+use crate::committing::hold as hold_all;
 use crate::databases::on_each_database;
 use crate::locking::hold;
 use crate::samples::{at, confirmed, evidence, in_time, order, pending, stored};
@@ -195,6 +196,21 @@ fn an_archive_that_ended_half_way_goes_on_in_its_file() {
 }
 
 #[test]
+fn a_file_that_is_no_archive_stays_as_it_is() {
+    on_each_database(|store| async move {
+        let delivery = cancelled(&store, 0, 1).await;
+        for other in ["SQLite format 3\0\n\0\0", "{\"rows\":[]}\nmore", "no line at all"] {
+            let file = Archive::new();
+            fs::write(&file.0, other).unwrap();
+            let refused = archived(&store, 2, &file).await.unwrap_err();
+            assert!(matches!(refused, ArchiveError::NoArchive(_)), "{refused}");
+            assert_eq!(fs::read_to_string(&file.0).unwrap(), other);
+        }
+        assert_eq!(store.get(delivery.id).await.unwrap(), Some(delivery));
+    });
+}
+
+#[test]
 fn archives_side_by_side_lose_nothing_and_never_share_a_file() {
     on_each_database(|store| async move {
         let mut wanted = HashSet::new();
@@ -221,6 +237,27 @@ fn nothing_is_removed_where_nothing_can_be_written() {
         std::mem::forget(full);
         assert!(matches!(refused, Err(ArchiveError::File(..))), "{refused:?}");
         assert_eq!(store.get(delivery.id).await.unwrap(), Some(delivery));
+    });
+}
+
+#[test]
+fn an_archive_that_is_told_to_end_does_not_wait_for_a_silent_database() {
+    on_each_database(|store| async move {
+        cancelled(&store, 0, 1).await;
+        // Whoever removes waits for it.
+        let held = hold_all(&store).await;
+        let (trigger, shutdown) = Shutdown::new();
+        let file = Archive::new();
+        let archiving = archive(&store, at(2), &file.0, &shutdown, |_| ());
+        let told = async {
+            while fs::read(&file.0).is_ok_and(|lines| lines.is_empty()) || !file.0.exists() {
+                tokio::task::yield_now().await;
+            }
+            trigger.start();
+        };
+        let (ended, ()) = tokio::join!(archiving, told);
+        assert!(matches!(ended, Err(ArchiveError::ToldToEnd(0))), "{ended:?}");
+        held.rollback().await.unwrap();
     });
 }
 
