@@ -1,6 +1,8 @@
 //! A copy of an SQLite database in one file, made while its service goes on. PostgreSQL has its own tools for that.
 
-use std::fs::{self, File};
+use std::fs::{self, File, OpenOptions};
+use std::io::ErrorKind;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
@@ -14,6 +16,8 @@ use super::{BUSY_TIMEOUT, StoreError};
 const COPY: &str = "VACUUM INTO $1";
 /// Reads the whole copy: a backup is worth what its last check was.
 const CHECK: &str = "PRAGMA integrity_check";
+/// Who may read a copy that is not whole.
+const OWNER_ONLY: u32 = 0o600;
 
 // === impl DatabaseSettings ===
 
@@ -42,6 +46,8 @@ impl DatabaseSettings {
             return Err(StoreError::Setting(format!("{} is there already: name a new file", to.display())));
         }
         let unfinished = unfinished(to);
+        reserve(&unfinished)
+            .map_err(|error| StoreError::Setting(format!("can't write {}: {error}", unfinished.display())))?;
         let copied = copy(options, &unfinished).await.and_then(|()| publish(&from, &unfinished, to));
         // After a success this is the copy's second name.
         let _ = fs::remove_file(&unfinished);
@@ -54,6 +60,16 @@ fn unfinished(to: &Path) -> PathBuf {
     let mut name = to.as_os_str().to_owned();
     name.push(format!(".{}.unfinished", std::process::id()));
     name.into()
+}
+
+/// Makes an empty file, into which SQLite copies then: until the copy is published nobody else may read it. What a backup left
+/// that was killed under the same number is of no use to anybody.
+fn reserve(unfinished: &Path) -> std::io::Result<()> {
+    match fs::remove_file(unfinished) {
+        Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    OpenOptions::new().write(true).create_new(true).mode(OWNER_ONLY).open(unfinished).map(drop)
 }
 
 async fn copy(options: SqliteConnectOptions, to: &Path) -> Result<(), StoreError> {
@@ -85,6 +101,8 @@ fn publish(from: &Path, copied: &Path, to: &Path) -> Result<(), StoreError> {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
     use super::super::Database;
     use super::*;
     use clap::Parser;
@@ -164,6 +182,23 @@ mod tests {
         assert!(nowhere.is_err());
         let names = folder.names();
         assert!(!names.iter().any(|name| name.contains("copy") || name.contains("lvie")), "{names:?}");
+    }
+
+    #[tokio::test]
+    async fn what_a_killed_backup_left_is_replaced_by_what_nobody_else_may_read() {
+        let folder = Folder::new();
+        let database = Database::connect(&folder.url("live.db"), 1).await.unwrap();
+        let (copy, begun) = (folder.0.join("copy.db"), unfinished(&folder.0.join("copy.db")));
+        fs::write(&begun, "half a copy").unwrap();
+        reserve(&begun).unwrap();
+        let reserved = fs::metadata(&begun).unwrap();
+        assert_eq!((reserved.permissions().mode() & 0o777, reserved.len()), (OWNER_ONLY, 0));
+        fs::write(&begun, "half a copy").unwrap();
+        settings(&folder.url("live.db")).back_up(&copy).await.unwrap();
+        let modes = ["live.db", "copy.db"].map(|name| folder.0.join(name).metadata().unwrap().permissions());
+        assert_eq!(modes[0], modes[1]);
+        assert!(!begun.exists());
+        drop(database);
     }
 
     #[tokio::test]
