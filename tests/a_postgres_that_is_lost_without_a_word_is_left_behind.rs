@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::support::databases::Throwaway;
 use crate::support::proxy::Proxy;
-use crate::support::trial::Trial;
+use crate::support::trial::{Says, Trial};
 
 /// As long as a unit of work may take, and a moment. The kernel would take a quarter of an hour.
 const BACK_WITHIN: Duration = Duration::from_secs(15);
@@ -18,6 +18,7 @@ async fn a_postgres_that_is_lost_without_a_word_is_left_behind() {
     let of_delivery = Throwaway::postgres().await.expect("it was there a moment ago");
     let (product, delivery) = (Proxy::start(of_product.url()).await, Proxy::start(of_delivery.url()).await);
     let trial = Trial::start(product.url(), delivery.url(), &[]).await;
+    let trial = trial.where_it_says(&[Says::Away, Says::TooLate]);
 
     let loss = async {
         for _ in 0..WRITES {
