@@ -10,7 +10,9 @@ mod asked;
 mod attack;
 mod process;
 
+use std::io::{Read, Write};
 use std::net::SocketAddr;
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use tokio::time::{MissedTickBehavior, interval};
@@ -23,6 +25,9 @@ use process::Process;
 /// Questions of the healthy client, a second: an open loop, so that an answer that is late delays no further question.
 const RATE: f64 = 500.0;
 const HOW_LONG: Duration = Duration::from_secs(4);
+/// The word that makes this the process of the attackers.
+const RAGE: &str = "--rage";
+const WARM_UP: Duration = Duration::from_secs(1);
 
 /// What a client saw.
 struct Seen {
@@ -32,31 +37,46 @@ struct Seen {
 }
 
 fn main() {
-    let wanted: Vec<_> = std::env::args().skip(1).filter(|word| !word.starts_with('-')).collect();
+    let arguments: Vec<_> = std::env::args().skip(1).collect();
+    if let [RAGE, flood, address, path] = arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        return rage(flood, address, path);
+    }
+    let wanted: Vec<_> = arguments.into_iter().filter(|word| !word.starts_with('-')).collect();
     let is_wanted =
         |flood: &&Flood| wanted.is_empty() || wanted.iter().any(|word| flood.name.starts_with(word));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let product = Process::start("product", &[]);
-    runtime.block_on(product.until_it_serves());
-    let asked = runtime.block_on(Asked::can_deliver(product.address));
-    flooded(&runtime, &product, &asked, FLOODS.iter().filter(is_wanted));
+    let product = || {
+        let product = Process::start("product", &[]);
+        runtime.block_on(product.until_it_serves());
+        let asked = runtime.block_on(Asked::can_deliver(product.address));
+        (product, asked)
+    };
+    flooded(&runtime, product, FLOODS.iter().filter(is_wanted));
 
-    let delivery = Process::start("delivery", &[format!("--product-url=http://{}", product.address)]);
-    runtime.block_on(delivery.until_it_serves());
-    let asked = asked.create_delivery();
-    flooded(&runtime, &delivery, &asked, FLOODS.iter().filter(is_wanted));
+    let (asked_by_delivery, asked) = product();
+    let delivery = || {
+        let flags = [format!("--product-url=http://{}", asked_by_delivery.address)];
+        let delivery = Process::start("delivery", &flags);
+        runtime.block_on(delivery.until_it_serves());
+        (delivery, asked.clone().create_delivery())
+    };
+    flooded(&runtime, delivery, FLOODS.iter().filter(is_wanted));
 }
 
-/// Floods a service with one after the other while a healthy client asks it.
+/// Floods a service with one after the other while a healthy client asks it: each time a fresh process, so that what it remembers
+/// of the rows that were created before counts for none.
 fn flooded<'a>(
     runtime: &tokio::runtime::Runtime,
-    process: &Process,
-    asked: &Asked,
+    start: impl Fn() -> (Process, Asked),
     floods: impl Iterator<Item = &'a Flood>,
 ) {
-    let address = process.address;
-    runtime.block_on(ask(address, asked, HOW_LONG / 2));
-    let unloaded = runtime.block_on(ask(address, asked, HOW_LONG));
+    let started = || {
+        let (process, asked) = start();
+        runtime.block_on(ask(process.address, &asked, WARM_UP));
+        (process, asked)
+    };
+    let (process, asked) = started();
+    let unloaded = runtime.block_on(ask(process.address, &asked, HOW_LONG));
     println!(
         "{}, unloaded: p50 {}, p99 {}, resident {:.1} MiB",
         asked.path(),
@@ -66,9 +86,10 @@ fn flooded<'a>(
     );
     let (mut worst, mut most) = (Duration::ZERO, 0.0_f64);
     for flood in floods {
-        process.forget_its_peak();
+        let (process, asked) = started();
+        let address = process.address;
         let raging = Raging::begin(*flood, address, &asked.target());
-        let seen = runtime.block_on(ask(address, asked, HOW_LONG));
+        let seen = runtime.block_on(ask(address, &asked, HOW_LONG));
         raging.end();
         let peak = process.peak_mib();
         println!(
@@ -87,24 +108,41 @@ fn flooded<'a>(
     );
 }
 
-/// Attackers on a thread of their own.
-struct Raging(tokio::runtime::Runtime);
+/// Attackers in a process of their own, which has what the others leave of the processors: elsewhere they would have their own.
+struct Raging(Child);
 
 // === impl Raging ===
 
 impl Raging {
     fn begin(flood: Flood, address: SocketAddr, target: &Target) -> Self {
-        let runtime =
-            tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-        for _ in 0..flood.attackers {
-            runtime.spawn(flood.rage(address, target.clone()));
-        }
-        Self(runtime)
+        let program = std::env::current_exe().unwrap();
+        let mut command = Command::new("nice");
+        command.args(["-n", "19"]).arg(program).args([RAGE, flood.name, &address.to_string(), &target.path]);
+        let mut child = command.stdin(Stdio::piped()).spawn().unwrap();
+        child.stdin.take().unwrap().write_all(&target.message).unwrap();
+        Self(child)
     }
 
-    fn end(self) {
-        self.0.shutdown_timeout(Duration::from_secs(5));
+    fn end(mut self) {
+        self.0.kill().unwrap();
+        self.0.wait().unwrap();
     }
+}
+
+/// What the process of the attackers does, until it is ended or its time is over.
+fn rage(flood: &str, address: &str, path: &str) {
+    let flood = FLOODS.iter().find(|known| known.name == flood).unwrap();
+    let mut message = Vec::new();
+    std::io::stdin().read_to_end(&mut message).unwrap();
+    let (address, target) = (address.parse().unwrap(), Target { path: path.to_owned(), message });
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let mut attackers = tokio::task::JoinSet::new();
+        for _ in 0..flood.attackers {
+            attackers.spawn(flood.rage(address, target.clone()));
+        }
+        tokio::time::sleep(2 * HOW_LONG).await;
+    });
 }
 
 /// Asks at the healthy client's rate for so long.

@@ -59,14 +59,8 @@ impl Process {
         self.mib("VmRSS")
     }
 
-    /// Since `forget_its_peak`.
     pub fn peak_mib(&self) -> f64 {
         self.mib("VmHWM")
-    }
-
-    /// Where the system does not let this be forgotten, peaks are those of all floods so far.
-    pub fn forget_its_peak(&self) {
-        let _ = std::fs::write(format!("/proc/{}/clear_refs", self.child.id()), "5");
     }
 
     fn mib(&self, line: &str) -> f64 {

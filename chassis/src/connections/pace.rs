@@ -16,13 +16,15 @@ use tokio::task::coop;
 use tokio::time::{Instant, Sleep, sleep_until};
 
 /// How much may be read for one unit of the 128 that tokio lets a task work before others have their turn: tokio itself counts
-/// reads, and in one of 16 KiB a thousand frames may come. Each call begun is a unit too, so a turn is 64 KiB or 128 calls and
-/// what was read with the last of them. Without this, what a few clients send in one turn each fills the load limit with calls
-/// that have been reset already, and others are refused; and a turn's headers could take 100 MiB when they are unpacked.
-const BYTES_A_UNIT: usize = 512;
+/// reads, and in one of 16 KiB a thousand frames may come. A call begun is two, so a turn is 16 KiB or 64 calls and what was
+/// read with the last of them, which keeps others waiting for a fraction of a millisecond. Without this, what a few clients send
+/// in one turn each fills the load limit with calls that have been reset already, and others are refused; and a turn's headers
+/// could take 100 MiB when they are unpacked.
+const BYTES_A_UNIT: usize = 128;
+const CALL_UNITS: usize = 2;
 /// So many bytes of headers are a further unit: a call has fewer once its connection's table knows what it sends each time, and
 /// each byte may stand for a header of the table.
-const HEADER_BYTES_A_UNIT: usize = 64;
+const HEADER_BYTES_A_UNIT: usize = 16;
 
 /// The time in which a client may have sent so many more frames than its calls needed. 20,000 a second are what a client
 /// sends for a stream that it reads at 300 MB/s (two WINDOW_UPDATEs for each 16 KiB). The time is short, so that what comes at
@@ -213,7 +215,7 @@ impl Sent {
         const END_STREAM: u8 = 1;
         let cost = match kind {
             HEADERS => {
-                self.units += 1 + length as usize / HEADER_BYTES_A_UNIT;
+                self.units += CALL_UNITS + length as usize / HEADER_BYTES_A_UNIT;
                 self.balance = self.balance.saturating_sub(CALL_BRINGS);
                 return;
             }
@@ -266,7 +268,7 @@ mod tests {
         let whole = sent([bytes.as_slice()]);
         // The call takes away what the PING cost, and no more; its message and the reset come after it.
         let balance = 1 + RESET_COSTS;
-        assert_eq!(whole, Sent { balance, units: 1 });
+        assert_eq!(whole, Sent { balance, units: CALL_UNITS });
         for at in 0..bytes.len() {
             let (before, after) = bytes.split_at(at);
             assert_eq!(sent([before, after]), whole, "cut at {at}");
@@ -304,8 +306,8 @@ mod tests {
             }));
             let read = turn.await.unwrap();
             let units = sent([read.as_slice()]).units;
-            assert!(units <= 128 + PIECE / CALL.len(), "{units} calls");
-            assert!(read.len() <= 65 * PIECE, "{} bytes", read.len());
+            assert!(units <= 128 + CALL_UNITS * PIECE / CALL.len(), "{units} units");
+            assert!(read.len() <= 17 * PIECE, "{} bytes", read.len());
         }
     }
 
