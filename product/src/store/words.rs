@@ -44,8 +44,8 @@ impl Words {
         Self { open: Some(Box::new(open)), line: Line::Closed, is_deaf: false }
     }
 
-    /// Waits for a word, or until words can be heard: nobody heard those before. What can't be opened is tried again by the
-    /// next wait.
+    /// Waits for a word, or until words can be heard, or can't any more: nobody hears those between, and what ended this
+    /// connection may have ended others, which whoever looks finds out. What can't be opened is tried again by the next wait.
     pub async fn next(&mut self) {
         let Some(open) = &self.open else { return pending().await };
         loop {
@@ -64,7 +64,10 @@ impl Words {
                 },
                 Line::Open(listener) => match listener.try_recv().await {
                     Ok(Some(_)) => return,
-                    Ok(None) | Err(_) => self.line = Line::Closed,
+                    Ok(None) | Err(_) => {
+                        self.line = Line::Closed;
+                        return;
+                    }
                 },
             }
         }
