@@ -34,21 +34,35 @@ async fn a_server_with_too_many_clients_is_away_until_it_has_room() {
 async fn take_all(cluster: &Cluster) -> Vec<PgConnection> {
     let url = cluster.url("postgres").replace("app@", "other@");
     let (mut operator, mut others) = (cluster.operator().await, Vec::new());
-    // Else it is chance who comes first to a place that is free again.
-    cluster.run_sql(&["ALTER ROLE service CONNECTION LIMIT 0", END_SERVICES]).await;
-    eventually("the services have no connection", async || {
-        match sqlx::query_scalar(COUNT_SERVICES).fetch_one(&mut operator).await.expect("a number") {
-            0_i64 => Ok(()),
+    loop {
+        // Else it is chance who comes first to a place that is free again.
+        cluster.run_sql(&["ALTER ROLE service CONNECTION LIMIT 0", END_SERVICES]).await;
+        eventually("the services have no connection", async || match services(&mut operator).await {
+            0 => Ok(()),
             left => Err(left),
+        })
+        .await;
+        fill(&url, &mut others).await;
+        cluster.run_sql(&["ALTER ROLE service CONNECTION LIMIT -1"]).await;
+        // While there was a limit a service's attempt took a place for a moment too, which is free now or theirs.
+        fill(&url, &mut others).await;
+        if services(&mut operator).await == 0 {
+            // It has one of the places.
+            others.push(operator);
+            return others;
         }
-    })
-    .await;
-    // A service's attempt takes a place for a moment too.
+    }
+}
+
+async fn fill(url: &str, others: &mut Vec<PgConnection>) {
     for _ in 0..ROUNDS {
-        while let Ok(another) = PgConnection::connect(&url).await {
+        while let Ok(another) = PgConnection::connect(url).await {
             others.push(another);
         }
     }
-    cluster.run_sql(&["ALTER ROLE service CONNECTION LIMIT -1"]).await;
-    others
+}
+
+/// How many connections the services have.
+async fn services(operator: &mut PgConnection) -> i64 {
+    sqlx::query_scalar(COUNT_SERVICES).fetch_one(operator).await.expect("a number")
 }
