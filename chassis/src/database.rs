@@ -32,6 +32,7 @@ use tokio::time::timeout;
 
 pub use error::StoreError;
 use figures::Figures;
+pub use lent::UNIT_TIMEOUT;
 use lent::{ANSWER_TIMEOUT, Begun, Lent};
 use session::{BEGIN_POSTGRES, BEGIN_SNAPSHOT, BEGIN_SQLITE};
 pub use session::{Connection, PgConnection, Session, SqliteConnection, Transaction};

@@ -19,9 +19,9 @@ use super::trust::Trust;
 /// How long a connection that nobody works with may take to answer next to nothing. Half of what a unit of work waits for one,
 /// so that another can be dialled in its place.
 pub(super) const ANSWER_TIMEOUT: Duration = Duration::from_secs(1);
-/// The longest that a unit of work may take: as long as it may wait for a connection, and PostgreSQL work on a statement. A
-/// connection that is silent for longer is lost.
-pub(super) const UNIT_TIMEOUT: Duration = Duration::from_secs(12);
+/// The longest that a unit of work may take, or one attempt of a writer that keeps its connection: as long as it may wait for a
+/// connection, and PostgreSQL work on a statement. A connection that is silent for longer is lost.
+pub const UNIT_TIMEOUT: Duration = Duration::from_secs(12);
 
 const ROLLBACK: &str = "ROLLBACK";
 const UNTIL_DROPPED: &str = "a connection goes back when it is dropped";

@@ -2,7 +2,7 @@
 //! off, because the connection was ended, the row is there to see, and a failover may lose it still. So whoever would answer
 //! "it is stored" without a commit of his own makes one, which waits as the first one did.
 
-use chassis::database::{Connection, Database, Session, StoreError};
+use chassis::database::{Connection, Database, Session, StoreError, UNIT_TIMEOUT};
 
 use super::Store;
 use super::fault::{fault_of, within};
@@ -53,7 +53,7 @@ impl Standbys {
             Some(session) => session,
             None => kept.insert(self.database.writer().await?),
         };
-        within(super::writer::ATTEMPT_TIMEOUT, wait(&mut session.connection())).await
+        within(UNIT_TIMEOUT, wait(&mut session.connection())).await
     }
 }
 

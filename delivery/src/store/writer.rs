@@ -21,7 +21,7 @@ mod update;
 use std::sync::Arc;
 use std::time::Duration;
 
-use chassis::database::{Database, Session, StoreError};
+use chassis::database::{Database, Session, StoreError, UNIT_TIMEOUT};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
@@ -34,9 +34,6 @@ pub(super) use batch::{Entry, Waiting};
 pub(super) use changes::Change;
 pub(super) use creates::Create;
 
-/// The longest that an attempt may take, once it has a connection: a little longer than PostgreSQL works on one statement
-/// before it gives up. A connection that is silent for longer is lost.
-pub(super) const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(12);
 /// Attempts after a connection was lost, each on another one that is waited for. A database that is not back by then is
 /// silent.
 const MAX_LOSSES: u32 = 3;
@@ -121,7 +118,7 @@ impl Writer {
                 kept.insert(session)
             }
         };
-        within(ATTEMPT_TIMEOUT, attempt(session, batch)).await
+        within(UNIT_TIMEOUT, attempt(session, batch)).await
     }
 
     fn tell(&self, committed: &Committed) {

@@ -14,6 +14,12 @@ use tonic::{Code, Status};
 use crate::support::numbers::{BATCH, POISON, SENSELESS, attempts, batching, batching_behind, begin};
 use crate::support::{Does, World, address, breaker, ms, settings};
 
+/// Nothing is tried again that has to be paid for.
+fn without_budget() -> CallSettings {
+    let budget = BudgetSettings { per_ten_thousand: 0, capacity_tokens: 0, ..settings().budget };
+    CallSettings { budget, ..settings() }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_batch_that_fails_is_one_failure_and_each_of_its_calls_is_tried_again() {
     let world = World::default();
@@ -69,8 +75,7 @@ async fn a_call_that_makes_its_batch_fail_harms_no_other_for_as_long_as_the_budg
 #[tokio::test(start_paused = true)]
 async fn once_the_budget_is_spent_a_call_ends_with_what_its_batch_came_to() {
     let world = World::default();
-    let budget = BudgetSettings { per_ten_thousand: 0, capacity_tokens: 0, ..settings().budget };
-    let (batching, _, sent) = batching(&world, 1, CallSettings { budget, ..settings() });
+    let (batching, _, sent) = batching(&world, 1, without_budget());
     world.tell(0, Does::AnswersAfter(ms(2)));
     let first = begin(&batching, 0, 1_000).await;
     let together = [begin(&batching, 1, 1_000).await, begin(&batching, POISON, 1_000).await];
@@ -168,8 +173,7 @@ fn a_runtime_that_ends_with_calls_in_a_line_ends() {
 #[tokio::test(start_paused = true)]
 async fn an_answer_that_only_one_call_has_not_got_is_that_calls() {
     let world = World::default();
-    let budget = BudgetSettings { per_ten_thousand: 0, capacity_tokens: 0, ..settings().budget };
-    let (batching, stack, _) = batching(&world, 1, CallSettings { budget, ..settings() });
+    let (batching, stack, _) = batching(&world, 1, without_budget());
     world.tell(0, Does::AnswersAfter(ms(2)));
     let first = begin(&batching, 0, 1_000).await;
     let calls = [begin(&batching, 1, 1_000).await, begin(&batching, SENSELESS, 1_000).await];

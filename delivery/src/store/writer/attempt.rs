@@ -4,12 +4,12 @@
 //! the batch, or a decision that may end while it runs, it takes a transaction of several statements, and the last thing
 //! before its COMMIT is a look at the clock.
 
-use chassis::database::{Session, StoreError};
+use chassis::database::{Session, StoreError, UNIT_TIMEOUT};
 
 use super::batch::Batch;
 use super::changes::make;
 use super::creates::{Create, InItsWay, store};
-use super::{ATTEMPT_TIMEOUT, BATCH_LOCK_TIMEOUT, LOCK_TIMEOUT};
+use super::{BATCH_LOCK_TIMEOUT, LOCK_TIMEOUT};
 use crate::domain::{Delivery, State};
 use crate::store::transition::TransitionError;
 use crate::time;
@@ -28,7 +28,7 @@ pub(super) struct Committed {
 pub(super) async fn attempt(session: &mut Session, batch: &Batch) -> Result<Committed, StoreError> {
     let creates: Vec<_> = batch.creates.iter().map(|create| &create.wanted).collect();
     let changes: Vec<_> = batch.changes.iter().map(|change| &change.wanted).collect();
-    let longest = time::after(time::now(), ATTEMPT_TIMEOUT);
+    let longest = time::after(time::now(), UNIT_TIMEOUT);
     // A create waits for another under its id: whether that is committed is its answer.
     let lock_timeout = if batch.len() > 1 { BATCH_LOCK_TIMEOUT } else { LOCK_TIMEOUT };
     if changes.is_empty() && !creates.iter().any(|create| create.has_lapsed(longest)) {
